@@ -6,8 +6,6 @@ import { z } from 'zod'
  */
 export const catalogue = {
   invalid_request: { title: 'The request is malformed', retryable: false },
-  invalid_cursor: { title: 'The cursor is not a sequence number', retryable: false },
-  invalid_duration: { title: 'The duration is malformed', retryable: false },
   invalid_working_dir: { title: 'The working directory cannot be used', retryable: false },
   unsupported_media_type: { title: 'The body must be JSON', retryable: false },
   request_too_large: { title: 'The body is larger than the server accepts', retryable: false },
@@ -34,6 +32,7 @@ export const catalogue = {
   agent_source_unavailable: { title: 'The agent source cannot be read', retryable: true },
   already_attached: { title: 'The session has a runtime or an event source already', retryable: false },
   wait_timeout: { title: 'What was waited for did not happen in time', retryable: true },
+  starting: { title: 'The server is starting', retryable: true },
   shutting_down: { title: 'The server is shutting down', retryable: true },
   overloaded: { title: 'The server has too much to write', retryable: true },
   store_unavailable: { title: 'The store cannot commit', retryable: true },

@@ -1,0 +1,150 @@
+import { z } from 'zod'
+import { GapReason } from './cursor.ts'
+import { Message, MessagePart, Tool, ToolCall, ToolCallResult, Usage } from './message.ts'
+import { Decider, Request } from './request.ts'
+import { StopReason } from './run.ts'
+import { Summary } from './session.ts'
+
+/** Keys that every event of a session may carry. `run_id` names the run, `timestamp` is RFC 3339 in UTC. */
+const envelope = {
+  session_id: z.string(),
+  run_id: z.string().optional(),
+  timestamp: z.string(),
+  agent_name: z.string().optional(),
+}
+
+const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
+  z.object({ type: z.literal(type), ...envelope }).extend(shape)
+
+/** Usage of the last model call, with what the session has cost so far. */
+export const TokenUsage = z.object({
+  input_tokens: z.number().int(),
+  output_tokens: z.number().int(),
+  context_length: z.number().int(),
+  context_limit: z.number().int(),
+  cost: z.number(),
+  last_message: Usage.extend({ Cost: z.number(), Model: z.string(), finish_reason: z.string().optional() }).optional(),
+})
+export type TokenUsage = z.infer<typeof TokenUsage>
+
+export const TeamMember = z.object({
+  name: z.string(),
+  description: z.string(),
+  provider: z.string(),
+  model: z.string(),
+  thinking: z.string().optional(),
+  commands: z.record(z.string(), z.unknown()).optional(),
+})
+export type TeamMember = z.infer<typeof TeamMember>
+
+/** Codes of `error` events. */
+export const FailureCode = z.enum([
+  'model_error',
+  'rate_limited',
+  'context_exceeded',
+  'request_too_large',
+  'media_too_large',
+  'tool_failed',
+  'hook_blocked',
+  'loop_detected',
+  'agent_unavailable',
+  'interrupted',
+  'store_unavailable',
+  'internal',
+])
+export type FailureCode = z.infer<typeof FailureCode>
+
+/** Every event of a session's log, by type. */
+export const events = {
+  user_message: event('user_message', {
+    message: z.string(),
+    multi_content: z.array(MessagePart).optional(),
+    session_position: z.number().int(),
+    message_id: z.string(),
+    input_id: z.string().optional(),
+  }),
+  stream_started: event('stream_started', {}),
+  stream_stopped: event('stream_stopped', { reason: StopReason }),
+  agent_choice: event('agent_choice', { content: z.string() }),
+  agent_choice_reasoning: event('agent_choice_reasoning', { content: z.string() }),
+  partial_tool_call: event('partial_tool_call', { tool_call: ToolCall, tool_definition: Tool.optional() }),
+  tool_call: event('tool_call', { tool_call: ToolCall, tool_definition: Tool }),
+  tool_call_confirmation: event('tool_call_confirmation', {
+    tool_call: ToolCall,
+    tool_definition: Tool,
+    metadata: z.record(z.string(), z.string()).optional(),
+    request_id: z.string(),
+  }),
+  tool_call_output: event('tool_call_output', { tool_call_id: z.string(), tool_definition: Tool, output: z.string() }),
+  tool_call_response: event('tool_call_response', {
+    tool_call_id: z.string(),
+    tool_definition: Tool,
+    response: z.string(),
+    result: ToolCallResult.optional(),
+  }),
+  message_added: event('message_added', {
+    message_id: z.string(),
+    session_position: z.number().int(),
+    message: Message,
+  }),
+  token_usage: event('token_usage', { usage: TokenUsage }),
+  session_title: event('session_title', { title: z.string() }),
+  session_summary: event('session_summary', Summary.shape),
+  agent_info: event('agent_info', {
+    agent_name: z.string(),
+    model: z.string(),
+    description: z.string(),
+    welcome_message: z.string().optional(),
+    context_limit: z.number().int().optional(),
+  }),
+  team_info: event('team_info', { available_agents: z.array(TeamMember), current_agent: z.string() }),
+  toolset_info: event('toolset_info', { available_tools: z.number().int(), loading: z.boolean() }),
+  warning: event('warning', { message: z.string() }),
+  error: event('error', { error: z.string(), code: FailureCode }),
+  elicitation_request: event('elicitation_request', {
+    message: z.string(),
+    mode: z.enum(['form', 'url']).optional(),
+    schema: z.unknown().optional(),
+    url: z.string().optional(),
+    elicitation_id: z.string(),
+    server_elicitation_id: z.string().optional(),
+    meta: z.record(z.string(), z.unknown()).optional(),
+  }),
+  request_opened: event('request_opened', { request: Request }),
+  request_settled: event('request_settled', { request: Request, decider: Decider }),
+  session_exited: event('session_exited', { reason: z.string() }),
+} as const
+
+export const Event = z.discriminatedUnion('type', Object.values(events) as [(typeof events)[keyof typeof events]])
+export type Event = { [Type in keyof typeof events]: z.infer<(typeof events)[Type]> }[keyof typeof events]
+export type EventType = keyof typeof events
+
+/**
+ * Tells a reader that it does not get what follows its cursor. Has no id, is in no log, and goes to one reader. The
+ * reader takes a new snapshot and goes on from its `last_event_seq`; the stream goes on at `oldest` or at `head`.
+ */
+export const Gap = z.object({
+  type: z.literal('gap'),
+  requested: z.number().int().nullable(),
+  oldest: z.number().int(),
+  head: z.number().int(),
+  reason: GapReason,
+})
+export type Gap = z.infer<typeof Gap>
+
+/** An event that came from outside: an attached source may send types that are not ours. */
+export const ForeignEvent = z.looseObject({ type: z.string() })
+export type ForeignEvent = z.infer<typeof ForeignEvent>
+
+type WithoutEnvelope<E> = E extends unknown ? Omit<E, 'session_id' | 'run_id' | 'timestamp'> : never
+
+/** An event as it is decided; the log gives it a place, the session its envelope. */
+export type EventBody = WithoutEnvelope<Event>
+
+/** An event as it stands in a log: its seq, and the event. */
+export const LogEntry = z.object({ seq: z.number().int(), event: ForeignEvent })
+export type LogEntry = z.infer<typeof LogEntry>
+
+/** `GET /api/sessions/:id/events` as JSON: ask again with `since=next_since`. */
+export const EventPage = z.object({ events: z.array(LogEntry), next_since: z.number().int(), gap: Gap.optional() })
+export type EventPage = z.infer<typeof EventPage>

@@ -1,0 +1,69 @@
+import { z } from 'zod'
+import { parseDuration } from './duration.ts'
+
+const longestWaitMs = 5 * 60_000
+
+/** A wait in Go's duration syntax, in milliseconds, at most five minutes. A negative one has expired at once. */
+export const Wait = z.string().transform((text, context) => {
+  const milliseconds = parseDuration(text)
+  if (milliseconds === undefined) {
+    context.addIssue({ code: 'custom', message: 'must be a duration such as 300ms, 10s or 1m30s' })
+    return z.NEVER
+  }
+  return Math.min(Math.max(milliseconds, 0), longestWaitMs)
+})
+
+const Flag = z.enum(['true', 'false']).transform((text) => text === 'true')
+
+const limit = (largest: number, usual: number) => z.coerce.number<string>().int().min(1).max(largest).default(usual)
+
+/** Which messages an answer carries: `all`, `none`, or `last:N`. */
+export const MessagesQuery = z
+  .string()
+  .regex(/^(all|none|last:[1-9]\d{0,8})$/, 'must be all, none or last:N')
+  .default('all')
+
+export const SessionsQuery = z.object({
+  active: Flag.optional(),
+  q: z.string().optional(),
+  starred: Flag.optional(),
+  agent: z.string().optional(),
+  created_after: z.iso.datetime({ offset: true }).optional(),
+  created_before: z.iso.datetime({ offset: true }).optional(),
+  limit: limit(1000, 1000),
+  cursor: z.string().optional(),
+})
+
+export const SessionQuery = z.object({ messages: MessagesQuery })
+
+export const PageQuery = z.object({ limit: limit(1000, 100), cursor: z.string().optional() })
+
+export const MessagePageQuery = z.object({
+  limit: limit(1000, 100),
+  cursor: z.coerce.number<string>().int().min(0).default(0),
+})
+
+export const StatusQuery = z.object({ wait: Wait.optional() })
+
+export const ReadyQuery = z.object({ timeout: Wait.default(30_000) })
+
+export const DeleteQuery = z.object({ wait: z.string().optional(), timeout: Wait.default(10_000) })
+
+export const CancelQuery = z.object({ wait: Wait.default(10_000) })
+
+/** `since` and `Last-Event-ID` are read by the cursor rules. */
+export const EventsQuery = z.object({
+  since: z
+    .string()
+    .regex(/^\d{1,16}$/, 'must be a sequence number')
+    .optional(),
+  types: z
+    .string()
+    .transform((text) => new Set(text.split(',').filter((type) => type !== '')))
+    .optional(),
+  follow: Flag.default(true),
+  wait: Wait.default(0),
+  limit: limit(1000, 256),
+})
+
+export const RunQuery = z.object({ on_disconnect: z.enum(['cancel', 'continue']).optional() })

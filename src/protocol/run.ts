@@ -1,0 +1,46 @@
+import { z } from 'zod'
+import { Usage } from './message.ts'
+
+/** How a run ended, as `stream_stopped` tells it. */
+export const StopReason = z.enum([
+  'normal',
+  'error',
+  'canceled',
+  'interrupted',
+  'hook_blocked',
+  'loop_detected',
+  'budget_exceeded',
+])
+export type StopReason = z.infer<typeof StopReason>
+
+export const RunStatus = z.enum(['running', 'completed', 'failed', 'canceled', 'interrupted'])
+export type RunStatus = z.infer<typeof RunStatus>
+
+/** What happens to a run when the client whose request started it leaves before its end. */
+export const OnDisconnect = z.enum(['cancel', 'continue'])
+export type OnDisconnect = z.infer<typeof OnDisconnect>
+
+/** What started a run: a run request, a detached run request, or input that waited in the queue. */
+export const RunTrigger = z.enum(['stream', 'detached', 'queue'])
+export type RunTrigger = z.infer<typeof RunTrigger>
+
+/** One stretch of work of a session, from an input to rest. */
+export const Run = z.object({
+  run_id: z.string(),
+  session_id: z.string(),
+  agent: z.string(),
+  agent_name: z.string(),
+  trigger: RunTrigger,
+  status: RunStatus,
+  reason: StopReason.optional(),
+  error: z.object({ code: z.string(), message: z.string() }).optional(),
+  /** Who asked for the stop, and why; only of a canceled run. */
+  canceled: z.object({ by: z.string(), reason: z.string().optional(), at: z.string() }).optional(),
+  first_seq: z.number().int(),
+  last_seq: z.number().int().optional(),
+  started_at: z.string(),
+  ended_at: z.string().optional(),
+  usage: Usage,
+  cost: z.number(),
+})
+export type Run = z.infer<typeof Run>
