@@ -1,0 +1,61 @@
+import type { Cursor } from '../protocol/protocol.ts'
+
+export interface RingLimits {
+  readonly events: number
+  readonly bytes: number
+}
+
+/**
+ * The newest events of a log, as frames, bounded in events and bytes. Grows past its bounds only for what is not committed
+ * yet and for the newest commit, which it always holds whole.
+ */
+export class Ring {
+  readonly #limits: RingLimits
+  #frames: string[] = []
+  /** Frames before this index are dropped already; the array is cut now and then. */
+  #start = 0
+  #bytes = 0
+  #next: Cursor
+
+  constructor(head: Cursor, limits: RingLimits) {
+    this.#next = head + 1
+    this.#limits = limits
+  }
+
+  /** Seq of the oldest frame; one more than the newest when the ring is empty. */
+  get first(): Cursor {
+    return this.#next - (this.#frames.length - this.#start)
+  }
+
+  get last(): Cursor {
+    return this.#next - 1
+  }
+
+  push(frame: string): void {
+    this.#frames.push(frame)
+    this.#bytes += Buffer.byteLength(frame)
+    this.#next += 1
+  }
+
+  /** The frame of an event that the ring holds. */
+  at(seq: Cursor): string | undefined {
+    return this.#frames[this.#start + seq - this.first]
+  }
+
+  /** Drops the oldest frames until the bounds hold, but none from `keepFrom` on. */
+  evict(keepFrom: Cursor): void {
+    while (this.first < keepFrom && this.#isOver()) {
+      this.#bytes -= Buffer.byteLength(this.#frames[this.#start] ?? '')
+      this.#frames[this.#start] = ''
+      this.#start += 1
+    }
+    if (this.#start > this.#limits.events) {
+      this.#frames = this.#frames.slice(this.#start)
+      this.#start = 0
+    }
+  }
+
+  #isOver(): boolean {
+    return this.#frames.length - this.#start > this.#limits.events || this.#bytes > this.#limits.bytes
+  }
+}

@@ -1,0 +1,170 @@
+import { type Cursor, type ForeignEvent, frame, type LogBounds, startAt } from '../protocol/protocol.ts'
+import { encode } from './encode.ts'
+import type { EventLog, Journal, LogPage, ReadOptions, Segment } from './event-log.ts'
+import { Ring, type RingLimits } from './ring.ts'
+import { after, onlyTypes, upTo } from './segment.ts'
+
+const pageLimits = { events: 256, bytes: 256 * 1024 } as const
+const segmentBytes = 64 * 1024
+
+type Frames = Extract<LogPage, { kind: 'frames' }>
+
+/** A log over a journal: the newest events from memory, older ones from what is stored. */
+export function createSessionLog(journal: Journal, limits: RingLimits): EventLog {
+  return new SessionLog(journal, limits)
+}
+
+class SessionLog implements EventLog {
+  readonly #journal: Journal
+  readonly #ring: Ring
+  #published: Cursor
+  #drained: Cursor
+  /** The page that the newest commit made: readers that keep up share its bytes. */
+  #newest: Frames | undefined
+  #waiting: (() => void)[] = []
+  #readers = 0
+  #closed = false
+
+  constructor(journal: Journal, limits: RingLimits) {
+    const { head } = journal.bounds()
+    this.#journal = journal
+    this.#ring = new Ring(head, limits)
+    this.#published = head
+    this.#drained = head
+  }
+
+  get head(): Cursor {
+    return this.#ring.last
+  }
+
+  get published(): Cursor {
+    return this.#published
+  }
+
+  get readers(): number {
+    return this.#readers
+  }
+
+  append(event: ForeignEvent): Cursor {
+    const seq = this.#ring.last + 1
+    this.#ring.push(frame(seq, encode(event)))
+    return seq
+  }
+
+  drain(): readonly Segment[] {
+    const segments: Segment[] = []
+    while (this.#drained < this.#ring.last) {
+      const segment = this.#join(this.#drained, this.#ring.last, {
+        events: Number.POSITIVE_INFINITY,
+        bytes: segmentBytes,
+      })
+      this.#drained = segment.last
+      segments.push(segment)
+    }
+    return segments
+  }
+
+  publish(last: Cursor): void {
+    if (last <= this.#published) return
+    const segment = this.#join(this.#published, last, pageLimits)
+    this.#newest = toPage(segment)
+    this.#ring.evict(segment.first)
+    this.#published = last
+    this.#wake()
+  }
+
+  bounds(): LogBounds {
+    const { oldest } = this.#journal.bounds()
+    return { oldest: oldest === 0 ? Math.min(this.#ring.first, this.#published) : oldest, head: this.#published }
+  }
+
+  async *read(options: ReadOptions): AsyncGenerator<LogPage, void, void> {
+    const { signal, types, until } = options
+    const bounds = this.bounds()
+    const start = startAt(options.since, bounds)
+    if (start.gap !== undefined) yield { kind: 'gap', gap: { type: 'gap', ...start.gap, ...bounds } }
+    const wait = this.#enter(signal)
+    let cursor = start.after
+    try {
+      while (!signal.aborted && cursor < (until?.() ?? Number.POSITIVE_INFINITY)) {
+        const page = this.#page(cursor, until?.())
+        if (page === undefined) {
+          if (!options.follow || this.#closed) return
+          await wait()
+          continue
+        }
+        if (page.first > cursor + 1) yield this.#gapAfter(cursor)
+        cursor = page.last
+        const shown = types === undefined ? page : filtered(page, types)
+        if (shown !== undefined) yield shown
+      }
+    } finally {
+      this.#readers -= 1
+    }
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#wake()
+  }
+
+  /** Counts a reader in and gives it its way to wait: for the next publication, the close, or its own signal. */
+  #enter(signal: AbortSignal): () => Promise<void> {
+    this.#readers += 1
+    let wake = (): void => {}
+    signal.addEventListener('abort', () => wake(), { once: true })
+    return () =>
+      new Promise((resolve) => {
+        wake = resolve
+        if (signal.aborted) resolve()
+        else this.#waiting.push(resolve)
+      })
+  }
+
+  #wake(): void {
+    const waiting = this.#waiting
+    this.#waiting = []
+    for (const resolve of waiting) resolve()
+  }
+
+  #page(cursor: Cursor, until: Cursor | undefined): Frames | undefined {
+    const end = Math.min(this.#published, until ?? this.#published)
+    if (cursor >= end) return undefined
+    if (this.#newest?.first === cursor + 1 && this.#newest.last <= end) return this.#newest
+    const segment =
+      cursor + 1 >= this.#ring.first ? this.#join(cursor, end, pageLimits) : this.#fromJournal(cursor, end)
+    return toPage(segment)
+  }
+
+  #fromJournal(cursor: Cursor, end: Cursor): Segment {
+    const stored = this.#journal.read(cursor)
+    if (stored === undefined || stored.first > end) return this.#join(this.#ring.first - 1, end, pageLimits)
+    return upTo(after(stored, cursor), end)
+  }
+
+  /** Joins frames of the ring after a cursor, at least one. */
+  #join(cursor: Cursor, end: Cursor, limits: { readonly events: number; readonly bytes: number }): Segment {
+    let text = ''
+    let seq = cursor
+    while (seq < end && seq - cursor < limits.events) {
+      const next = this.#ring.at(seq + 1) ?? ''
+      if (text !== '' && text.length + next.length > limits.bytes) break
+      text += next
+      seq += 1
+    }
+    return { first: cursor + 1, last: seq, text }
+  }
+
+  #gapAfter(cursor: Cursor): LogPage {
+    return { kind: 'gap', gap: { type: 'gap', requested: cursor, reason: 'retention', ...this.bounds() } }
+  }
+}
+
+function toPage({ first, last, text }: Segment): Frames {
+  return { kind: 'frames', first, last, data: Buffer.from(text) }
+}
+
+function filtered(page: Frames, types: ReadonlySet<string>): Frames | undefined {
+  const text = onlyTypes(page.data.toString(), types)
+  return text === '' ? undefined : { ...page, data: Buffer.from(text) }
+}

@@ -1,0 +1,137 @@
+import type {
+  AgentFileView,
+  AgentSummary,
+  ApprovalContent,
+  ElicitationAnswer,
+  ElicitationContent,
+  EventBody,
+  FailureCode,
+  Item,
+  Message,
+  ModelChoice,
+  Permissions,
+  SafetyPolicy,
+  StopReason,
+  Verdict,
+} from '../protocol/protocol.ts'
+
+/**
+ * What a run tells while it goes on. The session adds the envelope, gives messages their ids and stores them.
+ * Start, end and failure of the run itself are the session's to tell, and so is every user message.
+ */
+export type RuntimeEvent =
+  | Exclude<
+      EventBody,
+      {
+        type:
+          | 'user_message'
+          | 'stream_started'
+          | 'stream_stopped'
+          | 'message_added'
+          | 'tool_call_confirmation'
+          | 'elicitation_request'
+          | 'request_opened'
+          | 'request_settled'
+          | 'session_exited'
+      }
+    >
+  | { readonly type: 'message_added'; readonly message: Message }
+
+/** Settings of the session as they are now; a running turn asks again before each decision. */
+export interface RunSettings {
+  readonly safety_policy: SafetyPolicy
+  readonly permissions: Permissions
+  readonly working_dir: string | undefined
+  readonly max_iterations: number
+}
+
+/**
+ * A question for a person. `decide` is asked when the question is put and again after every change of the session's
+ * settings: a verdict settles it without a person.
+ */
+export type Question =
+  | { readonly content: ApprovalContent; readonly decide?: (() => Verdict | undefined) | undefined }
+  | { readonly content: ElicitationContent }
+
+/** The answer that a question of this kind gets. */
+export type Answer<Q extends Question> = Q['content'] extends ApprovalContent ? Verdict : ElicitationAnswer
+
+/** All that a run may know and do. No HTTP, no store, no session. */
+export interface RunContext {
+  /** Aborts when the run must stop. */
+  readonly signal: AbortSignal
+  /** What was said so far, with the messages that start this run at the end. */
+  readonly history: readonly Item[]
+  /** The model that the session chose for this agent, if any. */
+  readonly model: string | undefined
+  /** The session has no title yet: the run may make one. */
+  readonly untitled: boolean
+  settings(): RunSettings
+  /** Takes what was steered in since the last call, in order; it is in the session's history from then on. */
+  takeSteering(): readonly Message[]
+  /** Takes the oldest follow-up; it is in the session's history from then on. */
+  takeFollowUp(): Message | undefined
+  /** Puts a question to a person. Rejects with the signal's reason when the run stops before the answer. */
+  ask<Q extends Question>(question: Q): Promise<Answer<Q>>
+}
+
+/** The models that the agent of a runtime can be switched to. */
+export interface ModelSwitch {
+  /** All choices, `override` marked as current, or the default when there is none. */
+  choices(override: string | undefined, custom: readonly string[]): readonly ModelChoice[]
+  /** Rejects with `Refusal('invalid_model')` for a reference that no run could use. Touches no network. */
+  check(ref: string): Promise<void>
+}
+
+/**
+ * Something that can carry out a run.
+ *
+ * - R1. `run` yields events and then returns why it ended; it never yields after it returned.
+ * - R2. It leaves soon after the signal, and takes what it started along: model calls, tools, child processes.
+ * - R3. It throws only when the run failed: a {@link RunFailure}, or anything else for a defect.
+ * - R4. It takes steering between turns only, and one follow-up at each natural stop.
+ */
+export interface Runtime {
+  /** Name of the agent that answers. */
+  readonly agent: string
+  /** The author's default, for a session whose creator chose no policy. */
+  readonly safetyPolicy: SafetyPolicy | undefined
+  /** Absent when models cannot be switched. */
+  readonly models: ModelSwitch | undefined
+  run(context: RunContext): AsyncGenerator<RuntimeEvent, StopReason, void>
+  /** Stops what outlives a run, such as toolsets. Twice is harmless. */
+  close(): Promise<void>
+}
+
+/** Names an agent: the key of its source, and the agent inside; without a name the source's default agent. */
+export interface AgentRef {
+  readonly source: string
+  readonly name?: string | undefined
+}
+
+/** Where agents come from. Every method may throw `Refusal`: unknown_agent, invalid_agent_file, agent_source_unavailable. */
+export interface Agents {
+  list(): Promise<readonly AgentSummary[]>
+  /** The configuration of a source as clients may see it: secrets are masked. */
+  view(source: string): Promise<AgentFileView>
+  /** Tools that the agent offers; starts and stops its toolsets to count them. */
+  toolCount(agent: AgentRef): Promise<number>
+  /** Gets an agent ready to run. Also `Refusal('agent_not_supported')`, naming everything that it uses in vain. */
+  open(agent: AgentRef): Promise<Runtime>
+  close(): Promise<void>
+}
+
+/** The run ended badly, in a way that its session tells as an `error` event. The message is for a person. */
+export class RunFailure extends Error {
+  readonly code: FailureCode
+  readonly reason: Extract<StopReason, 'error' | 'loop_detected' | 'budget_exceeded' | 'hook_blocked'>
+
+  constructor(code: FailureCode, message: string, more: { reason?: RunFailure['reason']; cause?: unknown } = {}) {
+    super(message, { cause: more.cause })
+    this.name = 'RunFailure'
+    this.code = code
+    this.reason = more.reason ?? 'error'
+  }
+}
+
+export { createAgents } from './agents.ts'

@@ -1,0 +1,110 @@
+import { newId, type Run, type RunTrigger, type StopReason, type Usage } from '../protocol/protocol.ts'
+
+const noUsage: Usage = { input_tokens: 0, output_tokens: 0, cached_input_tokens: 0, cached_write_tokens: 0 }
+
+/** Who asked for a stop, and why. */
+export interface StopRequest {
+  readonly by: string
+  readonly reason?: string | undefined
+}
+
+/** The reason that the signal of a stopped run carries. */
+export class RunStopped extends Error {
+  constructor() {
+    super('the run was stopped')
+    this.name = 'RunStopped'
+  }
+}
+
+/** A run while it goes on. */
+export class ActiveRun {
+  readonly #abort = new AbortController()
+  readonly #ended = Promise.withResolvers<Run>()
+  #state: Run
+  /** Newest input that was waiting when the stop was asked for. */
+  heldUpTo: string | undefined
+
+  constructor(begin: {
+    readonly session_id: string
+    readonly agent: string
+    readonly agent_name: string
+    readonly trigger: RunTrigger
+    readonly first_seq: number
+  }) {
+    const started_at = new Date().toISOString()
+    this.#state = { ...begin, run_id: newId(), status: 'running', started_at, usage: noUsage, cost: 0 }
+  }
+
+  get id(): string {
+    return this.#state.run_id
+  }
+
+  get state(): Run {
+    return this.#state
+  }
+
+  get signal(): AbortSignal {
+    return this.#abort.signal
+  }
+
+  /** Resolves with the run as it ended, once that is decided. */
+  get ended(): Promise<Run> {
+    return this.#ended.promise
+  }
+
+  get isStopping(): boolean {
+    return this.#state.canceled !== undefined
+  }
+
+  /** Adds the usage of a model call. */
+  spend(usage: Usage, cost: number): void {
+    const sum = this.#state.usage
+    this.#state = {
+      ...this.#state,
+      cost: this.#state.cost + cost,
+      usage: {
+        input_tokens: sum.input_tokens + usage.input_tokens,
+        output_tokens: sum.output_tokens + usage.output_tokens,
+        cached_input_tokens: sum.cached_input_tokens + usage.cached_input_tokens,
+        cached_write_tokens: sum.cached_write_tokens + usage.cached_write_tokens,
+      },
+    }
+  }
+
+  /** Records who wants the run stopped, and why, for the end that is to come. */
+  cancel({ by, reason }: StopRequest): void {
+    this.#state = { ...this.#state, canceled: { by, reason, at: new Date().toISOString() } }
+  }
+
+  /** Aborts everything that the run does. */
+  abort(reason: unknown = new RunStopped()): void {
+    this.#abort.abort(reason)
+  }
+
+  end(reason: StopReason, last_seq: number, error?: Run['error']): Run {
+    this.#state = {
+      ...this.#state,
+      status: statusOf[reason],
+      reason,
+      last_seq,
+      ended_at: new Date().toISOString(),
+      ...(error === undefined ? {} : { error }),
+    }
+    return this.#state
+  }
+
+  /** Wakes those who wait for the end. */
+  settle(): void {
+    this.#ended.resolve(this.#state)
+  }
+}
+
+const statusOf: Readonly<Record<StopReason, Run['status']>> = {
+  normal: 'completed',
+  error: 'failed',
+  canceled: 'canceled',
+  interrupted: 'interrupted',
+  hook_blocked: 'failed',
+  loop_detected: 'failed',
+  budget_exceeded: 'failed',
+}

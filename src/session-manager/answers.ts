@@ -1,0 +1,60 @@
+import type { LogPage } from '../event-log/event-log.ts'
+import type { InputMessage, Message, Run, RunTrigger, SessionExport } from '../protocol/protocol.ts'
+import type { ItemRange } from '../store/store.ts'
+
+/** What a run request asks for. */
+export interface RunOptions {
+  readonly messages: readonly InputMessage[]
+  readonly model?: string | undefined
+  readonly trigger?: RunTrigger | undefined
+}
+
+/** A run that has begun, with its stream: its events from the first to the last. */
+export interface StartedRun {
+  readonly run: Run
+  events(signal: AbortSignal): AsyncGenerator<LogPage, void, void>
+}
+
+/** Which messages of a session to show: all, none, or those of its newest items. */
+export type MessageRange = 'all' | 'none' | { readonly last: number }
+
+export function toItemRange(range: MessageRange): ItemRange {
+  if (range === 'all') return { from: 0 }
+  return { last: range === 'none' ? 0 : range.last }
+}
+
+/** `next` is where the page that follows begins. */
+export interface MessagePage {
+  readonly messages: readonly Message[]
+  readonly next: number | undefined
+}
+
+export interface BatchDeletion {
+  readonly deleted_count: number
+  readonly failed_count: number
+  readonly failed_ids: readonly string[]
+}
+
+export interface BatchExport {
+  readonly sessions: readonly SessionExport[]
+  readonly missing: readonly string[]
+}
+
+/** Whether the run has ended, and how it stands. No run: there was nothing to stop. */
+export interface Stop {
+  readonly stopped: boolean
+  readonly run: Run | undefined
+}
+
+/** Whether a run takes the follow-up, and whether its key was used before. */
+export interface FollowUp {
+  readonly streaming: boolean
+  readonly duplicate: boolean
+}
+
+export interface TokenCounters {
+  readonly input_tokens: number
+  readonly output_tokens: number
+  /** USD. */
+  readonly cost?: number | undefined
+}

@@ -1,0 +1,143 @@
+import type { EventLog } from '../event-log/event-log.ts'
+import type { Cursor, EventBody, ForeignEvent } from '../protocol/protocol.ts'
+import type { Change, Store } from '../store/store.ts'
+
+interface OpenGroup {
+  /** By record: a later put of the same record replaces the earlier one. */
+  readonly changes: Map<string, Change>
+  readonly committed: PromiseWithResolvers<void>
+}
+
+/**
+ * Writes down what a session decides: events into its log, records for the store. What one tick decides is one group; while
+ * a group is being committed the next one collects. A group that is committed is published, one that fails ends the
+ * recorder: `onLost` is told once, and nothing is recorded any more.
+ */
+export class Recorder {
+  readonly #sessionId: string
+  readonly #log: EventLog
+  readonly #store: Store
+  readonly #onLost: (cause: unknown) => void
+  #open: OpenGroup | undefined
+  #inFlight: OpenGroup | undefined
+  #ended: 'no' | 'deleted' | 'lost' | 'left' = 'no'
+  #lost: Promise<never> | undefined
+
+  constructor(sessionId: string, log: EventLog, store: Store, onLost: (cause: unknown) => void) {
+    this.#sessionId = sessionId
+    this.#log = log
+    this.#store = store
+    this.#onLost = onLost
+  }
+
+  /** Appends an event and returns its seq. */
+  event(body: EventBody, runId?: string): Cursor {
+    const envelope = { session_id: this.#sessionId, ...(runId === undefined ? {} : { run_id: runId }) }
+    return this.foreignEvent({ ...body, ...envelope, timestamp: new Date().toISOString() })
+  }
+
+  /** Appends an event that comes complete from outside. */
+  foreignEvent(event: ForeignEvent): Cursor {
+    if (this.#ended !== 'no') return this.#log.head
+    this.#collect()
+    return this.#log.append(event)
+  }
+
+  save(change: Change): void {
+    if (this.#ended === 'no') this.#collect().changes.set(recordKey(change), change)
+  }
+
+  /** Records that the session is gone, and why its readers must leave. Nothing is recorded after it. */
+  delete(reason: string): void {
+    if (this.#ended !== 'no') return
+    this.event({ type: 'session_exited', reason })
+    this.#collect().changes.set('session', { kind: 'session.delete' })
+    this.#ended = 'deleted'
+  }
+
+  /** Stops recording; what was recorded before is still committed. */
+  leave(): void {
+    if (this.#ended === 'no') this.#ended = 'left'
+  }
+
+  /** Resolves when everything recorded so far is committed; rejects when it cannot be. */
+  settled(): Promise<void> {
+    return this.#lost ?? (this.#open ?? this.#inFlight)?.committed.promise ?? Promise.resolve()
+  }
+
+  /** False once nothing is recorded any more. */
+  get isOpen(): boolean {
+    return this.#ended === 'no'
+  }
+
+  get isSettled(): boolean {
+    return this.#open === undefined && this.#inFlight === undefined
+  }
+
+  #collect(): OpenGroup {
+    if (this.#open !== undefined) return this.#open
+    const group: OpenGroup = { changes: new Map(), committed: Promise.withResolvers() }
+    group.committed.promise.catch(() => {})
+    this.#open = group
+    if (this.#inFlight === undefined) setImmediate(() => this.#handOver())
+    return group
+  }
+
+  #handOver(): void {
+    const group = this.#open
+    if (group === undefined || this.#inFlight !== undefined) return
+    this.#open = undefined
+    this.#inFlight = group
+    const last = this.#log.head
+    this.#store.write({ session_id: this.#sessionId, changes: this.#changesOf(group) }).then(
+      () => this.#onCommitted(group, last),
+      (cause: unknown) => this.#onRejected(group, cause),
+    )
+  }
+
+  #changesOf(group: OpenGroup): readonly Change[] {
+    const segments = this.#log.drain()
+    const deletion = [...group.changes.values()].find((change) => change.kind === 'session.delete')
+    if (deletion !== undefined) return [deletion]
+    const at = new Date().toISOString()
+    return [...group.changes.values(), ...segments.map((segment): Change => ({ kind: 'events.append', at, segment }))]
+  }
+
+  #onCommitted(group: OpenGroup, last: Cursor): void {
+    this.#inFlight = undefined
+    this.#log.publish(last)
+    group.committed.resolve()
+    this.#handOver()
+  }
+
+  #onRejected(group: OpenGroup, cause: unknown): void {
+    this.#ended = 'lost'
+    this.#lost = Promise.reject(cause)
+    this.#lost.catch(() => {})
+    group.committed.reject(cause)
+    this.#open?.committed.reject(cause)
+    this.#open = undefined
+    this.#inFlight = undefined
+    this.#onLost(cause)
+  }
+}
+
+function recordKey(change: Change): string {
+  switch (change.kind) {
+    case 'session.put':
+    case 'session.delete':
+      return 'session'
+    case 'item.put':
+      return `item ${change.item.id}`
+    case 'run.put':
+      return `run ${change.run.run_id}`
+    case 'input.put':
+      return `input ${change.input.id}`
+    case 'request.put':
+      return `request ${change.request.id}`
+    case 'key.put':
+      return `key ${change.key.scope} ${change.key.key}`
+    case 'events.append':
+      return `events ${change.segment.first}`
+  }
+}

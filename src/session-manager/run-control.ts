@@ -1,0 +1,288 @@
+import { type FailureCode, type InputMessage, Refusal, type RunTrigger, type StopReason } from '../protocol/protocol.ts'
+import { type AgentRef, type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
+import { ActiveRun, RunStopped, type StopRequest } from './active-run.ts'
+import type { SessionState } from './session-state.ts'
+import { interrupted } from './transcript.ts'
+
+/** A runtime in use. Whoever leased it releases it. */
+export interface RuntimeLease {
+  readonly runtime: Runtime
+  release(): Promise<void>
+}
+
+/** A run that is ready to begin: everything that had to be loaded is loaded. */
+export interface RunPlan {
+  readonly lease: RuntimeLease
+  /** Key of the agent's source. */
+  readonly source: string
+  readonly messages: readonly InputMessage[]
+  /** A model reference for the agent, from this run on. */
+  readonly model?: string | undefined
+  readonly trigger: RunTrigger
+}
+
+interface Ending {
+  readonly reason: StopReason
+  readonly error?: { readonly code: FailureCode; readonly message: string }
+}
+
+/** Starts the runs of one session, drives each to its one end, and goes on with what waits in the queue. */
+export class RunControl {
+  readonly #state: SessionState
+  /** Gets the session's runtime ready, for a run that the queue starts. */
+  readonly #leaseRuntime: (agent: AgentRef) => Promise<RuntimeLease>
+  readonly #begun = Promise.withResolvers<void>()
+  #current: ActiveRun | undefined
+  #driving: Promise<void> = Promise.resolve()
+  /** The start from the queue that is under way; a stop takes it back. */
+  #pendingStart: Promise<void> | undefined
+
+  constructor(state: SessionState, leaseRuntime: (agent: AgentRef) => Promise<RuntimeLease>) {
+    this.#state = state
+    this.#leaseRuntime = leaseRuntime
+  }
+
+  get current(): ActiveRun | undefined {
+    return this.#current
+  }
+
+  /** Resolves when the first run of this process has begun. */
+  get begun(): Promise<void> {
+    return this.#begun.promise
+  }
+
+  get isIdle(): boolean {
+    return this.#current === undefined && this.#pendingStart === undefined
+  }
+
+  /** Begins a run with a slot in hand. Decides and records in one breath; the runtime starts after the commit. */
+  begin(plan: RunPlan, deliver?: (runId: string) => void): ActiveRun {
+    const { recorder, log, record } = this.#state
+    const { source, lease } = plan
+    const { runtime } = lease
+    const agent = { source, name: runtime.agent }
+    const first_seq = log.head + 1
+    const run = new ActiveRun({
+      session_id: this.#state.id,
+      agent: source,
+      agent_name: agent.name,
+      trigger: plan.trigger,
+      first_seq,
+    })
+    this.#current = run
+    this.#state.update({ agent, ...this.#authorDefault(runtime), ...this.#modelChoice(agent.name, plan.model) })
+    if (record.title !== '') recorder.event({ type: 'session_title', title: record.title }, run.id)
+    deliver?.(run.id)
+    for (const message of plan.messages) this.#state.addUserMessage(message, run.id)
+    recorder.event({ type: 'stream_started', agent_name: agent.name }, run.id)
+    recorder.save({ kind: 'run.put', run: run.state })
+    this.#driving = this.#drive(run, lease)
+    this.#begun.resolve()
+    return run
+  }
+
+  /** Stops the current run: withdraws its requests, then aborts it. Asking again changes nothing. */
+  stop(request: StopRequest): ActiveRun | undefined {
+    this.#pendingStart = undefined
+    const run = this.#current
+    if (run === undefined || run.isStopping) return run
+    run.cancel(request)
+    run.heldUpTo = this.#state.queue.newest
+    this.#state.recorder.save({ kind: 'run.put', run: run.state })
+    this.#abort(run)
+    return run
+  }
+
+  /** Aborts whatever goes on without telling anybody, and waits until it has left. */
+  async abandon(): Promise<void> {
+    this.#pendingStart = undefined
+    if (this.#current !== undefined) this.#abort(this.#current)
+    await this.#driving
+  }
+
+  /** Starts a run with what waits in the queue, as soon as a slot is free. */
+  startQueued(): void {
+    if (this.#current !== undefined || this.#pendingStart !== undefined || !this.#mayStart) return
+    const start: Promise<void> = this.#startQueued(() => this.#pendingStart === start).finally(() => {
+      if (this.#pendingStart === start) this.#pendingStart = undefined
+    })
+    this.#pendingStart = start
+  }
+
+  #abort(run: ActiveRun): void {
+    const reason = new RunStopped()
+    this.#state.requests.withdraw(reason)
+    run.abort(reason)
+  }
+
+  get #mayStart(): boolean {
+    return this.#state.recorder.isOpen && !this.#state.around.isDraining()
+  }
+
+  async #startQueued(isWanted: () => boolean): Promise<void> {
+    const { slots } = this.#state.around
+    await slots.take()
+    const { agent } = this.#state.record
+    const lease = await this.#leaseRuntime(agent ?? { source: '' }).catch((cause: unknown) => this.#tellRefusal(cause))
+    const { queue } = this.#state
+    if (
+      lease === undefined ||
+      !isWanted() ||
+      !this.#mayStart ||
+      this.#current !== undefined ||
+      !queue.hasAfter(undefined)
+    ) {
+      slots.release()
+      await lease?.release()
+      return
+    }
+    const steering = queue.takeSteering()
+    const followUp = steering.length > 0 ? undefined : queue.takeFollowUp()
+    const inputs = followUp === undefined ? steering : [followUp]
+    this.begin({ lease, source: agent?.source ?? '', messages: [], trigger: 'queue' }, (runId) => {
+      for (const input of inputs) this.#state.deliver(input, runId)
+    })
+  }
+
+  /** Whatever waits stays in the queue; the next input or run tries again. */
+  #tellRefusal(cause: unknown): undefined {
+    if (!(cause instanceof Refusal)) this.#state.around.onDefect(cause)
+    const error = cause instanceof Refusal ? cause.message : 'the agent cannot be opened'
+    this.#state.recorder.event({ type: 'error', error, code: 'agent_unavailable' })
+  }
+
+  #authorDefault(runtime: Runtime): Partial<SessionState['record']> {
+    if (!this.#state.record.policy_pending) return {}
+    const policy = runtime.safetyPolicy
+    return policy === undefined
+      ? { policy_pending: false }
+      : { policy_pending: false, safety_policy: policy, tools_approved: policy === 'autonomous' }
+  }
+
+  #modelChoice(agent: string, model: string | undefined): Partial<SessionState['record']> {
+    if (model === undefined || model === '') return {}
+    const { agent_model_overrides, custom_models_used = [] } = this.#state.record
+    const custom = model.includes('/') && !custom_models_used.includes(model)
+    return {
+      agent_model_overrides: { ...agent_model_overrides, [agent]: model },
+      ...(custom ? { custom_models_used: [...custom_models_used, model] } : {}),
+    }
+  }
+
+  async #drive(run: ActiveRun, { runtime, release }: RuntimeLease): Promise<void> {
+    let ending: Ending
+    try {
+      await this.#state.recorder.settled()
+      ending = { reason: await this.#record(run, runtime.run(this.#contextOf(run, runtime))) }
+    } catch (cause) {
+      ending = run.signal.aborted ? { reason: 'canceled' } : this.#judge(cause)
+    }
+    await release().catch((cause: unknown) => this.#state.around.onDefect(cause))
+    this.#finish(run, run.isStopping ? { reason: 'canceled' } : ending)
+  }
+
+  async #record(run: ActiveRun, events: AsyncGenerator<RuntimeEvent, StopReason, void>): Promise<StopReason> {
+    for (;;) {
+      const step = await events.next()
+      if (step.done === true) return step.value
+      this.#apply(run, step.value)
+      const { pressure } = this.#state.around.store
+      if (pressure !== undefined) await pressure
+    }
+  }
+
+  #apply(run: ActiveRun, event: RuntimeEvent): void {
+    const { recorder, record } = this.#state
+    switch (event.type) {
+      case 'message_added': {
+        if (event.message.message.role === 'assistant') this.#state.transcript.finishPartial()
+        const { usage, cost } = event.message.message
+        if (usage !== undefined) run.spend(usage, cost ?? 0)
+        this.#state.addMessage(event.message, run.id)
+        return
+      }
+      case 'agent_choice':
+        this.#state.transcript.grow(event.agent_name ?? '', { content: event.content })
+        break
+      case 'agent_choice_reasoning':
+        this.#state.transcript.grow(event.agent_name ?? '', { reasoning: event.content })
+        break
+      case 'token_usage':
+        this.#state.update({ input_tokens: event.usage.input_tokens, output_tokens: event.usage.output_tokens })
+        break
+      case 'session_title':
+        if (record.title !== '') return
+        this.#state.update({ title: event.title })
+        break
+      case 'session_summary': {
+        const { type: _, agent_name: __, ...summary } = event
+        this.#state.add({ kind: 'summary', summary })
+        break
+      }
+    }
+    recorder.event(event, run.id)
+  }
+
+  #contextOf(run: ActiveRun, runtime: Runtime): RunContext {
+    const state = this.#state
+    return {
+      signal: run.signal,
+      history: state.transcript.history,
+      model: state.record.agent_model_overrides?.[runtime.agent],
+      untitled: state.record.title === '',
+      settings: () => ({
+        safety_policy: state.record.safety_policy ?? '',
+        permissions: state.record.permissions ?? {},
+        working_dir: state.record.working_dir,
+        max_iterations: state.record.max_iterations,
+      }),
+      takeSteering: () => state.queue.takeSteering().map((input) => state.deliver(input, run.id)),
+      takeFollowUp: () => {
+        const input = state.queue.takeFollowUp()
+        return input === undefined ? undefined : state.deliver(input, run.id)
+      },
+      ask: (question) => state.requests.ask(question, { id: run.id, agent: runtime.agent, signal: run.signal }),
+    }
+  }
+
+  #judge(cause: unknown): Ending {
+    if (cause instanceof RunFailure)
+      return { reason: cause.reason, error: { code: cause.code, message: cause.message } }
+    if (cause instanceof Refusal && cause.code === 'store_unavailable') {
+      return { reason: 'error', error: { code: 'store_unavailable', message: cause.message } }
+    }
+    this.#state.around.onDefect(cause)
+    return { reason: 'error', error: { code: 'internal', message: 'the run failed because of a defect in the server' } }
+  }
+
+  #finish(run: ActiveRun, ending: Ending): void {
+    const { recorder, requests, partial } = this.#state
+    const agent_name = run.state.agent_name
+    if (partial !== undefined) {
+      this.#state.transcript.finishPartial()
+      this.#state.addMessage(interrupted(partial), run.id)
+    }
+    requests.withdraw(run.signal.reason)
+    if (ending.error !== undefined) {
+      const { code, message } = ending.error
+      this.#state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })
+      recorder.event({ type: 'error', error: message, code, agent_name }, run.id)
+    }
+    const last = recorder.event({ type: 'stream_stopped', reason: ending.reason, agent_name }, run.id)
+    recorder.save({ kind: 'run.put', run: run.end(ending.reason, last, ending.error) })
+    this.#current = undefined
+    this.#state.around.slots.release()
+    recorder.settled().then(
+      () => run.settle(),
+      () => run.settle(),
+    )
+    if (this.#goesOn(run, ending.reason)) this.startQueued()
+  }
+
+  /** A stop holds what was queued before it; a failure holds follow-ups, which would only fail too. */
+  #goesOn(run: ActiveRun, reason: StopReason): boolean {
+    const { queue } = this.#state
+    if (reason === 'canceled') return queue.hasAfter(run.heldUpTo)
+    return reason === 'normal' ? queue.hasAfter(undefined) : queue.hasSteering
+  }
+}

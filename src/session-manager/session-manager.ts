@@ -1,0 +1,468 @@
+import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
+import {
+  type AgentFileView,
+  type AgentSummary,
+  type ElicitationBody,
+  type InputMessage,
+  type Message,
+  type Permissions,
+  type QueueState,
+  Refusal,
+  type Request,
+  type ResumeBody,
+  type Run,
+  type SafetyPolicy,
+  type Session,
+  type SessionDetails,
+  type SessionExport,
+  type SessionModels,
+  type SessionRecovery,
+  type SessionStatus,
+  type SessionSummary,
+  type SessionTemplate,
+  type Snapshot,
+  type Summary,
+} from '../protocol/protocol.ts'
+import type { AgentRef, Agents, Runtime } from '../runtime/runtime.ts'
+import type { Page, SessionFilter, Store } from '../store/store.ts'
+import { ActiveRun, type StopRequest } from './active-run.ts'
+import {
+  type BatchDeletion,
+  type BatchExport,
+  type FollowUp,
+  type MessagePage,
+  type MessageRange,
+  type RunOptions,
+  type StartedRun,
+  type Stop,
+  type TokenCounters,
+  toItemRange,
+} from './answers.ts'
+import type { Attachment, EventSource, FollowUpInjector } from './attachments.ts'
+import { forkOf } from './fork.ts'
+import type { LiveSession } from './live-session.ts'
+import { newInput } from './new-input.ts'
+import { RunSlots } from './run-slots.ts'
+import { SessionMap } from './session-map.ts'
+import { chosenPolicy, newRecord, toggledPolicy } from './session-record.ts'
+import { toDetails, toExport, toRecovery, toSession, toSummary } from './session-view.ts'
+import { toMessages } from './transcript.ts'
+import { settledWithin } from './wait.ts'
+import { checkedWorkingDir } from './working-dir.ts'
+
+export type { StopRequest } from './active-run.ts'
+export type * from './answers.ts'
+export type { Attachment, EventSource, FollowUpInjector } from './attachments.ts'
+
+export interface SessionManagerOptions {
+  /** Not open yet: `start` opens it, `close` closes it. */
+  readonly store: Store
+  readonly agents: Agents
+  /** Runs that may go on at once, over all sessions. */
+  readonly maxConcurrentRuns?: number | undefined
+  /** Newest events of a loaded session that stay in memory, besides 1 MiB at most. */
+  readonly ringCapacity?: number | undefined
+  /** Milliseconds after which events are removed. */
+  readonly eventRetentionMs?: number | undefined
+  /** Sessions may only work below this directory. */
+  readonly workingDirRoot?: string | undefined
+  /** Is told of every defect, once. */
+  readonly onDefect?: ((error: unknown) => void) | undefined
+}
+
+export type ManagerPhase = 'starting' | 'ready' | 'draining' | 'closed'
+
+export interface Readiness {
+  readonly ready: boolean
+  readonly phase: ManagerPhase
+  readonly active_sessions: number
+  readonly store_connected: boolean
+  readonly latest_error: string | undefined
+}
+
+const hourMs = 60 * 60_000
+const keyLifeMs = 24 * hourMs
+
+/**
+ * Owns sessions: finds, loads and closes them. Every method opens the session it is about and delegates; an unknown
+ * session is `Refusal('unknown_session')`. What a method has answered is committed.
+ */
+export class SessionManager {
+  readonly #options: SessionManagerOptions
+  readonly #store: Store
+  readonly #agents: Agents
+  readonly #sessions: SessionMap
+  readonly #first = Promise.withResolvers<void>()
+  #phase: ManagerPhase = 'starting'
+  #retention: NodeJS.Timeout | undefined
+
+  constructor(options: SessionManagerOptions) {
+    this.#options = options
+    this.#store = options.store
+    this.#agents = options.agents
+    this.#sessions = new SessionMap({
+      store: options.store,
+      agents: options.agents,
+      slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
+      ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
+      isDraining: () => this.#phase !== 'ready',
+      onDefect: (error) => options.onDefect?.(error),
+    })
+  }
+
+  // Life
+
+  /** Opens the store and ends what a former process left running. Throws what `Store.open` throws. */
+  async start(): Promise<void> {
+    await this.#store.open()
+    const interrupted = this.#store.unfinishedRuns().map((run) => this.#sessions.open(run.session_id))
+    await Promise.all(interrupted.map((session) => session.settled()))
+    this.#retention = setInterval(() => this.#retain(), hourMs).unref()
+    this.#phase = 'ready'
+    this.#retain()
+  }
+
+  /** Takes no new runs, and waits until those that go on have ended, at most so many milliseconds. */
+  async drain(graceMs: number): Promise<void> {
+    if (this.#phase === 'ready') this.#phase = 'draining'
+    await settledWithin(Promise.all(this.#sessions.loaded.map((session) => session.left())), graceMs)
+  }
+
+  /** Leaves every session as it is, ends the tails, commits, closes the store. Twice is harmless. */
+  async close(): Promise<void> {
+    if (this.#phase === 'closed') return
+    this.#phase = 'closed'
+    clearInterval(this.#retention)
+    await this.#sessions.close()
+    await this.#store.close()
+    await this.#agents.close()
+  }
+
+  get readiness(): Readiness {
+    const { connected, error } = this.#store.health()
+    const missing = { starting: 'the server is starting', draining: 'the server is shutting down', closed: 'closed' }
+    const phase = this.#phase
+    return {
+      ready: phase === 'ready' && connected,
+      phase,
+      active_sessions: this.#sessions.loaded.filter((session) => session.currentRun !== undefined).length,
+      store_connected: connected,
+      latest_error: error ?? (phase === 'ready' ? undefined : missing[phase]),
+    }
+  }
+
+  // Agents
+
+  listAgents(): Promise<readonly AgentSummary[]> {
+    return this.#agents.list()
+  }
+
+  getAgent(source: string): Promise<AgentFileView> {
+    return this.#agents.view(source)
+  }
+
+  /** Tools of an agent; without a name, of the source's default agent. */
+  getAgentToolCount(source: string, name?: string): Promise<number> {
+    return this.#agents.toolCount({ source, name })
+  }
+
+  // Sessions
+
+  async createSession(template: SessionTemplate = {}): Promise<Session> {
+    const wanted = template.working_dir
+    const workingDir =
+      wanted === undefined || wanted === '' ? undefined : checkedWorkingDir(wanted, this.#options.workingDirRoot)
+    this.#needReady()
+    const session = this.#sessions.add(newRecord(template, workingDir))
+    await session.settled()
+    this.#first.resolve()
+    return toSession(session.record, [])
+  }
+
+  getSession(id: string, messages: MessageRange = 'all'): Promise<SessionDetails> {
+    const view = messages === 'none' ? undefined : toMessages
+    return this.#visit(id, (session) =>
+      session.read((record, items) => toDetails(record, view?.(items)), toItemRange(messages)),
+    )
+  }
+
+  getSessions(filter: SessionFilter): Page<SessionSummary> {
+    this.#needStarted()
+    const { entries, next } = this.#store.sessions(filter)
+    const isStreaming = (id: string): boolean => this.#sessions.peek(id)?.currentRun !== undefined
+    return { entries: entries.map((record) => toSummary(record, isStreaming(record.id))), next }
+  }
+
+  /** Sessions that run here or have something attached, unordered. */
+  getActiveSessions(): readonly SessionSummary[] {
+    const active = this.#sessions.loaded.filter((session) => session.isActive)
+    return active.map((session) => toSummary(session.record, session.currentRun !== undefined))
+  }
+
+  /** A page of messages, oldest first. The cursor is a position among the session's items. */
+  getMessages(id: string, page: { readonly limit: number; readonly from: number }): Promise<MessagePage> {
+    return this.#visit(id, (session) =>
+      session.read(
+        (record, items) => {
+          const next = page.from + items.length
+          return { messages: toMessages(items), next: next < record.num_items ? next : undefined }
+        },
+        { from: page.from, limit: page.limit },
+      ),
+    )
+  }
+
+  getSessionSnapshot(id: string, messages: MessageRange = 'all'): Promise<Snapshot> {
+    return this.#visit(id, (session) => session.snapshot(toItemRange(messages)))
+  }
+
+  getSessionStatus(id: string): Promise<SessionStatus> {
+    return this.#visit(id, (session) => session.statusView())
+  }
+
+  /** Deletes a session and stops its run. With a wait, tells whether the run has left by then. */
+  deleteSession(id: string, waitMs?: number): Promise<{ readonly left: boolean }> {
+    return this.#visit(id, async (session) => {
+      await session.delete()
+      return { left: waitMs === undefined || (await settledWithin(session.left(), waitMs)) }
+    })
+  }
+
+  async batchDeleteSessions(ids: readonly string[]): Promise<BatchDeletion> {
+    const outcomes = await Promise.allSettled(ids.map((id) => this.deleteSession(id)))
+    const failed = ids.filter((_, index) => outcomes[index]?.status === 'rejected')
+    return { deleted_count: ids.length - failed.length, failed_count: failed.length, failed_ids: failed }
+  }
+
+  /** Exports the sessions that exist; `missing` names the others. */
+  async batchExportSessions(ids: readonly string[]): Promise<BatchExport> {
+    const sessions: SessionExport[] = []
+    const missing: string[] = []
+    for (const id of ids) {
+      if (this.#exists(id)) sessions.push(await this.#visit(id, (session) => session.read(toExport, { from: 0 })))
+      else missing.push(id)
+    }
+    return { sessions, missing }
+  }
+
+  exportSessionForRecovery(id: string): Promise<SessionRecovery> {
+    return this.#visit(id, (session) => session.read(toRecovery, { from: 0 }))
+  }
+
+  /** A new session that begins as this one was before its N-th user message, counted from 0. */
+  forkSession(id: string, userMessageIndex: number): Promise<SessionDetails> {
+    return this.#visit(id, async (parent) => {
+      const titlesLike = (prefix: string): readonly string[] => this.#store.titles(prefix)
+      const fork = await parent.read((record, items) => forkOf(record, items, userMessageIndex, titlesLike), {
+        from: 0,
+      })
+      const session = this.#sessions.add(fork.record)
+      session.adopt(fork.items)
+      await session.settled()
+      return toDetails(session.record, toMessages(fork.items))
+    })
+  }
+
+  // Runs
+
+  /** Begins a run. Refuses, before anything is changed, what cannot be run. */
+  runSession(id: string, agent: AgentRef, options: RunOptions): Promise<StartedRun> {
+    return this.#visit(id, async (session) => {
+      const { messages, model, trigger = 'detached' } = options
+      const run = await session.startRun({ agent, messages: newInput(messages), model, trigger })
+      this.#first.resolve()
+      const { first_seq } = run.state
+      return {
+        run: run.state,
+        events: (signal) =>
+          session.tail({ since: first_seq - 1, follow: true, signal, until: () => run.state.last_seq }),
+      }
+    })
+  }
+
+  getRuns(id: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<Page<Run>> {
+    return this.#visit(id, async (session) => {
+      await session.settled()
+      return this.#store.runs(id, page)
+    })
+  }
+
+  getRun(id: string, runId: string): Promise<Run> {
+    return this.#visit(id, async (session) => {
+      const run = session.run(runId)
+      await session.settled()
+      return run
+    })
+  }
+
+  /** Stops the run that goes on, and waits for its end at most so long. Idempotent; an idle session has nothing to stop. */
+  cancelRun(id: string, request: StopRequest, options: { runId?: string | undefined; waitMs: number }): Promise<Stop> {
+    return this.#visit(id, async (session) => {
+      const run = await session.stop(request, options.runId)
+      if (!(run instanceof ActiveRun)) return { stopped: true, run }
+      const stopped = await settledWithin(run.ended, options.waitMs)
+      return { stopped, run: run.state }
+    })
+  }
+
+  steerSession(id: string, messages: readonly InputMessage[]): Promise<void> {
+    return this.#visit(id, (session) => session.steer(messages))
+  }
+
+  followUpSession(id: string, messages: readonly InputMessage[], key?: string): Promise<FollowUp> {
+    return this.#visit(id, (session) => session.followUp(messages, key))
+  }
+
+  getQueue(id: string): Promise<QueueState> {
+    return this.#visit(id, (session) => session.queue)
+  }
+
+  // Requests
+
+  getRequests(id: string): Promise<readonly Request[]> {
+    return this.#visit(id, async (session) => {
+      const { requests } = session
+      await session.settled()
+      return requests
+    })
+  }
+
+  resumeSession(id: string, answer: ResumeBody): Promise<void> {
+    return this.#visit(id, (session) => session.resume(answer))
+  }
+
+  resumeElicitation(id: string, answer: ElicitationBody): Promise<void> {
+    return this.#visit(id, (session) => session.answerElicitation(answer))
+  }
+
+  // Settings
+
+  updateSessionTitle(id: string, title: string): Promise<void> {
+    return this.#visit(id, (session) => session.configure({ title }))
+  }
+
+  updateSessionTokens(id: string, tokens: TokenCounters): Promise<void> {
+    const { input_tokens, output_tokens, cost } = tokens
+    const changes = { input_tokens, output_tokens, ...(cost === undefined ? {} : { cost }) }
+    return this.#visit(id, (session) => session.configure(changes))
+  }
+
+  updateSessionPermissions(id: string, permissions: Permissions | null): Promise<void> {
+    return this.#visit(id, (session) => session.configure({ permissions: permissions ?? undefined }))
+  }
+
+  setSessionStarred(id: string, starred: boolean): Promise<void> {
+    return this.#visit(id, (session) => session.configure({ starred }))
+  }
+
+  setSessionSafetyPolicy(id: string, policy: SafetyPolicy): Promise<void> {
+    return this.#visit(id, (session) => session.configure({ ...chosenPolicy(policy), policy_pending: false }))
+  }
+
+  toggleToolApproval(id: string): Promise<void> {
+    return this.#visit(id, (session) => session.configure({ ...toggledPolicy(session.record), policy_pending: false }))
+  }
+
+  availableSessionModels(id: string): Promise<SessionModels> {
+    return this.#visit(id, (session) => session.models())
+  }
+
+  /** Chooses a model for the session's agent; `''` clears the choice. */
+  setSessionAgentModel(id: string, ref: string): Promise<void> {
+    return this.#visit(id, (session) => session.setModel(ref))
+  }
+
+  // Transcript
+
+  addMessage(id: string, message: Message): Promise<string> {
+    return this.#visit(id, async (session) => (await session.addMessage(message)).id)
+  }
+
+  updateMessage(id: string, messageId: string, message: Message): Promise<void> {
+    return this.#visit(id, (session) => session.updateMessage(messageId, message))
+  }
+
+  addSummary(id: string, summary: Summary): Promise<void> {
+    return this.#visit(id, (session) => session.addSummary(summary))
+  }
+
+  // Events
+
+  lastEventSeq(id: string): Promise<number> {
+    return this.#visit(id, (session) => session.lastEventSeq)
+  }
+
+  /** Reads a session's log. The reader keeps the session loaded. */
+  streamEvents(id: string, options: ReadOptions): Promise<AsyncGenerator<LogPage, void, void>> {
+    return this.#visit(id, (session) => session.tail(options))
+  }
+
+  // What a program attaches
+
+  attachRuntime(id: string, runtime: Runtime): Promise<Attachment> {
+    return this.#visit(id, (session) => {
+      const attachment = session.attachments.attachRuntime(runtime)
+      this.#first.resolve()
+      return attachment
+    })
+  }
+
+  registerEventSource(id: string, source: EventSource): Promise<Attachment> {
+    return this.#visit(id, (session) => session.registerEventSource(source))
+  }
+
+  hasEventSource(id: string): boolean {
+    return this.#sessions.peek(id)?.attachments.hasSource === true
+  }
+
+  registerFollowUpInjector(id: string, injector: FollowUpInjector): Promise<Attachment> {
+    return this.#visit(id, (session) => session.attachments.registerInjector(injector))
+  }
+
+  // Waiting: at most so many milliseconds; false when it did not happen in time.
+
+  /** Waits until the first session of this process was created, attached or run. */
+  waitReady(milliseconds: number): Promise<boolean> {
+    return settledWithin(this.#first.promise, milliseconds)
+  }
+
+  /** Waits until a session has a runtime. */
+  waitSessionAttached(id: string, milliseconds: number): Promise<boolean> {
+    return this.#visit(id, (session) => session.hasRuntime || settledWithin(session.hasRuntimeLater, milliseconds))
+  }
+
+  /** Waits until no run goes on. A session that is gone has stopped. */
+  async waitStopped(id: string, milliseconds: number): Promise<boolean> {
+    const session = this.#sessions.peek(id)
+    return session === undefined || settledWithin(session.left(), milliseconds)
+  }
+
+  async #visit<T>(id: string, work: (session: LiveSession) => T | Promise<T>): Promise<T> {
+    this.#needStarted()
+    return this.#sessions.open(id).visit(work)
+  }
+
+  #exists(id: string): boolean {
+    return this.#sessions.peek(id) !== undefined || this.#store.session(id) !== undefined
+  }
+
+  #needStarted(): void {
+    if (this.#phase === 'starting') throw new Refusal('starting', undefined, { retryAfter: 1 })
+    if (this.#phase === 'closed') throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
+  }
+
+  #needReady(): void {
+    this.#needStarted()
+    if (this.#phase === 'draining') throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
+  }
+
+  /** Old events and old keys go; a store that cannot do it now is asked again in an hour. */
+  #retain(): void {
+    const { eventRetentionMs, onDefect } = this.#options
+    const before = (milliseconds: number): string => new Date(Date.now() - milliseconds).toISOString()
+    const events = eventRetentionMs === undefined ? undefined : this.#store.retain({ before: before(eventRetentionMs) })
+    Promise.all([events, this.#store.forgetKeys(before(keyLifeMs))]).catch((failure: unknown) => {
+      if (!(failure instanceof Refusal)) onDefect?.(failure)
+    })
+  }
+}

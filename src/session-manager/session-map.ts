@@ -1,0 +1,67 @@
+import { Refusal } from '../protocol/protocol.ts'
+import type { SessionRecord } from '../store/store.ts'
+import { LiveSession } from './live-session.ts'
+import type { Surroundings } from './session-state.ts'
+
+const sweepEveryMs = 15_000
+const unusedForMs = 60_000
+
+/** The sessions that are loaded: the one map that is keyed by session id. */
+export class SessionMap {
+  readonly #around: Surroundings
+  readonly #loaded = new Map<string, LiveSession>()
+  readonly #sweeper: NodeJS.Timeout
+
+  constructor(around: Surroundings) {
+    this.#around = around
+    this.#sweeper = setInterval(() => this.unload(unusedForMs), sweepEveryMs).unref()
+  }
+
+  get loaded(): readonly LiveSession[] {
+    return [...this.#loaded.values()]
+  }
+
+  peek(id: string): LiveSession | undefined {
+    return this.#loaded.get(id)
+  }
+
+  /** The session, loaded if need be. Throws `Refusal('unknown_session')`. */
+  open(id: string): LiveSession {
+    const loaded = this.#loaded.get(id)
+    if (loaded !== undefined) return loaded
+    const record = this.#around.store.session(id)
+    if (record === undefined) throw new Refusal('unknown_session')
+    return this.#keep(record)
+  }
+
+  /** Loads a session that is new, and records it. */
+  add(record: SessionRecord): LiveSession {
+    const session = this.#keep(record)
+    session.create()
+    return session
+  }
+
+  /** Unloads what nobody has used for so long. */
+  unload(milliseconds: number): void {
+    for (const session of this.loaded) {
+      if (session.isUnusedFor(milliseconds)) this.#drop(session)
+    }
+  }
+
+  /** Leaves every session as it is. */
+  async close(): Promise<void> {
+    clearInterval(this.#sweeper)
+    await Promise.all(this.loaded.map((session) => session.leave()))
+    this.#loaded.clear()
+  }
+
+  #keep(record: SessionRecord): LiveSession {
+    const session = new LiveSession(record, this.#around, (gone) => this.#drop(gone))
+    this.#loaded.set(record.id, session)
+    return session
+  }
+
+  #drop(session: LiveSession): void {
+    if (this.#loaded.get(session.id) === session) this.#loaded.delete(session.id)
+  }
+}

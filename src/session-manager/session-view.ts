@@ -1,0 +1,86 @@
+import type {
+  Message,
+  Session,
+  SessionDetails,
+  SessionExport,
+  SessionRecovery,
+  SessionStatus,
+  SessionSummary,
+} from '../protocol/protocol.ts'
+import type { ItemRecord, SessionRecord } from '../store/store.ts'
+import { toItem, toMessages } from './transcript.ts'
+
+/** A session as the ancestor's clients know it, whole. */
+export function toSession(record: SessionRecord, items: readonly ItemRecord[]): Session {
+  const { agent: _, policy_pending: __, num_items: ___, num_messages: ____, parent_id: _____, ...session } = record
+  return { ...session, messages: items.length === 0 ? null : items.map(toItem) }
+}
+
+export function toSummary(record: SessionRecord, streaming: boolean): SessionSummary {
+  return {
+    id: record.id,
+    title: record.title,
+    created_at: record.created_at,
+    num_messages: record.num_messages,
+    input_tokens: record.input_tokens,
+    output_tokens: record.output_tokens,
+    working_dir: record.working_dir,
+    ...(streaming ? { streaming } : {}),
+    ...(record.starred ? { starred: true } : {}),
+    agent: record.agent?.source,
+  }
+}
+
+export function toDetails(record: SessionRecord, messages: readonly Message[] | undefined): SessionDetails {
+  return {
+    id: record.id,
+    title: record.title,
+    ...(messages === undefined || messages.length === 0 ? {} : { messages: [...messages] }),
+    created_at: record.created_at,
+    tools_approved: record.tools_approved,
+    safety_policy: record.safety_policy,
+    input_tokens: record.input_tokens,
+    output_tokens: record.output_tokens,
+    working_dir: record.working_dir,
+    permissions: record.permissions,
+    starred: record.starred,
+    attributes: record.attributes,
+    agent_model_overrides: record.agent_model_overrides,
+  }
+}
+
+export function toStatus(record: SessionRecord, agent: string | undefined, runId: string | undefined): SessionStatus {
+  return {
+    id: record.id,
+    title: record.title,
+    streaming: runId !== undefined,
+    agent,
+    run_id: runId,
+    input_tokens: record.input_tokens,
+    output_tokens: record.output_tokens,
+    num_messages: record.num_messages,
+  }
+}
+
+export function toExport(record: SessionRecord, items: readonly ItemRecord[]): SessionExport {
+  const messages = toMessages(items)
+  return {
+    id: record.id,
+    title: record.title,
+    created_at: record.created_at,
+    messages: messages.length === 0 ? null : [...messages],
+    input_tokens: record.input_tokens,
+    output_tokens: record.output_tokens,
+    working_dir: record.working_dir ?? '',
+    tools_approved: record.tools_approved,
+  }
+}
+
+export function toRecovery(record: SessionRecord, items: readonly ItemRecord[]): SessionRecovery {
+  const errors = items.flatMap(({ body }) => (body.kind === 'error' ? [body.error] : []))
+  return {
+    ...toExport(record, items),
+    permissions: record.permissions ?? null,
+    ...(errors.length === 0 ? {} : { errors }),
+  }
+}
