@@ -70,7 +70,8 @@ export class RunControl {
       first_seq,
     })
     this.#current = run
-    this.#state.update({ agent, ...this.#authorDefault(runtime), ...this.#modelChoice(agent.name, plan.model) })
+    const choice = plan.model === undefined || plan.model === '' ? {} : this.#state.modelChoice(agent.name, plan.model)
+    this.#state.update({ agent, ...this.#authorDefault(runtime), ...choice })
     if (record.title !== '') recorder.event({ type: 'session_title', title: record.title }, run.id)
     deliver?.(run.id)
     for (const message of plan.messages) this.#state.addUserMessage(message, run.id)
@@ -157,16 +158,6 @@ export class RunControl {
     return policy === undefined
       ? { policy_pending: false }
       : { policy_pending: false, safety_policy: policy, tools_approved: policy === 'autonomous' }
-  }
-
-  #modelChoice(agent: string, model: string | undefined): Partial<SessionState['record']> {
-    if (model === undefined || model === '') return {}
-    const { agent_model_overrides, custom_models_used = [] } = this.#state.record
-    const custom = model.includes('/') && !custom_models_used.includes(model)
-    return {
-      agent_model_overrides: { ...agent_model_overrides, [agent]: model },
-      ...(custom ? { custom_models_used: [...custom_models_used, model] } : {}),
-    }
   }
 
   async #drive(run: ActiveRun, { runtime, release }: RuntimeLease): Promise<void> {

@@ -145,7 +145,7 @@ export class SessionManager {
     return {
       ready: phase === 'ready' && connected,
       phase,
-      active_sessions: this.#sessions.loaded.filter((session) => session.currentRun !== undefined).length,
+      active_sessions: this.#sessions.loaded.filter((session) => session.runs.current !== undefined).length,
       store_connected: connected,
       latest_error: error ?? (phase === 'ready' ? undefined : missing[phase]),
     }
@@ -189,14 +189,14 @@ export class SessionManager {
   getSessions(filter: SessionFilter): Page<SessionSummary> {
     this.#needStarted()
     const { entries, next } = this.#store.sessions(filter)
-    const isStreaming = (id: string): boolean => this.#sessions.peek(id)?.currentRun !== undefined
+    const isStreaming = (id: string): boolean => this.#sessions.peek(id)?.runs.current !== undefined
     return { entries: entries.map((record) => toSummary(record, isStreaming(record.id))), next }
   }
 
   /** Sessions that run here or have something attached, unordered. */
   getActiveSessions(): readonly SessionSummary[] {
     const active = this.#sessions.loaded.filter((session) => session.isActive)
-    return active.map((session) => toSummary(session.record, session.currentRun !== undefined))
+    return active.map((session) => toSummary(session.record, session.runs.current !== undefined))
   }
 
   /** A page of messages, oldest first. The cursor is a position among the session's items. */
@@ -217,7 +217,7 @@ export class SessionManager {
   }
 
   getSessionStatus(id: string): Promise<SessionStatus> {
-    return this.#visit(id, (session) => session.statusView())
+    return this.#visit(id, (session) => session.status())
   }
 
   /** Deletes a session and stops its run. With a wait, tells whether the run has left by then. */
@@ -256,8 +256,7 @@ export class SessionManager {
       const fork = await parent.read((record, items) => forkOf(record, items, userMessageIndex, titlesLike), {
         from: 0,
       })
-      const session = this.#sessions.add(fork.record)
-      session.adopt(fork.items)
+      const session = this.#sessions.add(fork.record, fork.items)
       await session.settled()
       return toDetails(session.record, toMessages(fork.items))
     })
@@ -269,7 +268,7 @@ export class SessionManager {
   runSession(id: string, agent: AgentRef, options: RunOptions): Promise<StartedRun> {
     return this.#visit(id, async (session) => {
       const { messages, model, trigger = 'detached' } = options
-      const run = await session.startRun({ agent, messages: newInput(messages), model, trigger })
+      const run = await session.runs.start({ agent, messages: newInput(messages), model, trigger })
       this.#first.resolve()
       const { first_seq } = run.state
       return {
@@ -289,7 +288,7 @@ export class SessionManager {
 
   getRun(id: string, runId: string): Promise<Run> {
     return this.#visit(id, async (session) => {
-      const run = session.run(runId)
+      const run = session.runs.find(runId)
       await session.settled()
       return run
     })
@@ -298,7 +297,7 @@ export class SessionManager {
   /** Stops the run that goes on, and waits for its end at most so long. Idempotent; an idle session has nothing to stop. */
   cancelRun(id: string, request: StopRequest, options: { runId?: string | undefined; waitMs: number }): Promise<Stop> {
     return this.#visit(id, async (session) => {
-      const run = await session.stop(request, options.runId)
+      const run = await session.runs.stop(request, options.runId)
       if (!(run instanceof ActiveRun)) return { stopped: true, run }
       const stopped = await settledWithin(run.ended, options.waitMs)
       return { stopped, run: run.state }
@@ -306,84 +305,86 @@ export class SessionManager {
   }
 
   steerSession(id: string, messages: readonly InputMessage[]): Promise<void> {
-    return this.#visit(id, (session) => session.steer(messages))
+    return this.#visit(id, (session) => session.inputs.steer(messages))
   }
 
   followUpSession(id: string, messages: readonly InputMessage[], key?: string): Promise<FollowUp> {
-    return this.#visit(id, (session) => session.followUp(messages, key))
+    return this.#visit(id, (session) => session.inputs.followUp(messages, key))
   }
 
   getQueue(id: string): Promise<QueueState> {
-    return this.#visit(id, (session) => session.queue)
+    return this.#visit(id, (session) => session.inputs.queue)
   }
 
   // Requests
 
   getRequests(id: string): Promise<readonly Request[]> {
     return this.#visit(id, async (session) => {
-      const { requests } = session
+      const { open } = session.answers
       await session.settled()
-      return requests
+      return open
     })
   }
 
   resumeSession(id: string, answer: ResumeBody): Promise<void> {
-    return this.#visit(id, (session) => session.resume(answer))
+    return this.#visit(id, (session) => session.answers.resume(answer))
   }
 
   resumeElicitation(id: string, answer: ElicitationBody): Promise<void> {
-    return this.#visit(id, (session) => session.answerElicitation(answer))
+    return this.#visit(id, (session) => session.answers.elicitation(answer))
   }
 
   // Settings
 
   updateSessionTitle(id: string, title: string): Promise<void> {
-    return this.#visit(id, (session) => session.configure({ title }))
+    return this.#visit(id, (session) => session.settings.configure({ title }))
   }
 
   updateSessionTokens(id: string, tokens: TokenCounters): Promise<void> {
     const { input_tokens, output_tokens, cost } = tokens
     const changes = { input_tokens, output_tokens, ...(cost === undefined ? {} : { cost }) }
-    return this.#visit(id, (session) => session.configure(changes))
+    return this.#visit(id, (session) => session.settings.configure(changes))
   }
 
   updateSessionPermissions(id: string, permissions: Permissions | null): Promise<void> {
-    return this.#visit(id, (session) => session.configure({ permissions: permissions ?? undefined }))
+    return this.#visit(id, (session) => session.settings.configure({ permissions: permissions ?? undefined }))
   }
 
   setSessionStarred(id: string, starred: boolean): Promise<void> {
-    return this.#visit(id, (session) => session.configure({ starred }))
+    return this.#visit(id, (session) => session.settings.configure({ starred }))
   }
 
   setSessionSafetyPolicy(id: string, policy: SafetyPolicy): Promise<void> {
-    return this.#visit(id, (session) => session.configure({ ...chosenPolicy(policy), policy_pending: false }))
+    return this.#visit(id, (session) => session.settings.configure({ ...chosenPolicy(policy), policy_pending: false }))
   }
 
   toggleToolApproval(id: string): Promise<void> {
-    return this.#visit(id, (session) => session.configure({ ...toggledPolicy(session.record), policy_pending: false }))
+    return this.#visit(id, (session) =>
+      session.settings.configure({ ...toggledPolicy(session.record), policy_pending: false }),
+    )
   }
 
   availableSessionModels(id: string): Promise<SessionModels> {
-    return this.#visit(id, (session) => session.models())
+    return this.#visit(id, (session) => session.settings.models())
   }
 
   /** Chooses a model for the session's agent; `''` clears the choice. */
   setSessionAgentModel(id: string, ref: string): Promise<void> {
-    return this.#visit(id, (session) => session.setModel(ref))
+    return this.#visit(id, (session) => session.settings.setModel(ref))
   }
 
   // Transcript
 
   addMessage(id: string, message: Message): Promise<string> {
-    return this.#visit(id, async (session) => (await session.addMessage(message)).id)
+    return this.#visit(id, async (session) => (await session.editor.addMessage(message)).id)
   }
 
   updateMessage(id: string, messageId: string, message: Message): Promise<void> {
-    return this.#visit(id, (session) => session.updateMessage(messageId, message))
+    return this.#visit(id, (session) => session.editor.updateMessage(messageId, message))
   }
 
   addSummary(id: string, summary: Summary): Promise<void> {
-    return this.#visit(id, (session) => session.addSummary(summary))
+    return this.#visit(id, (session) => session.editor.addSummary(summary))
   }
 
   // Events

@@ -1,5 +1,5 @@
 import { Refusal } from '../protocol/protocol.ts'
-import type { SessionRecord } from '../store/store.ts'
+import type { ItemRecord, SessionRecord } from '../store/store.ts'
 import { LiveSession } from './live-session.ts'
 import type { Surroundings } from './session-state.ts'
 
@@ -34,10 +34,10 @@ export class SessionMap {
     return this.#keep(record)
   }
 
-  /** Loads a session that is new, and records it. */
-  add(record: SessionRecord): LiveSession {
+  /** Loads a session that is new, and records it with the items it begins with. */
+  add(record: SessionRecord, items: readonly ItemRecord[] = []): LiveSession {
     const session = this.#keep(record)
-    session.create()
+    session.create(items)
     return session
   }
 

@@ -54,6 +54,18 @@ export class SessionState {
     this.recorder.save({ kind: 'session.put', session: this.#record })
   }
 
+  /** What choosing a model for an agent changes; `''` takes the choice back. */
+  modelChoice(agent: string, ref: string): Partial<SessionRecord> {
+    const { agent_model_overrides, custom_models_used = [] } = this.#record
+    const { [agent]: _, ...others } = agent_model_overrides ?? {}
+    if (ref === '') return { agent_model_overrides: others }
+    const isNew = ref.includes('/') && !custom_models_used.includes(ref)
+    return {
+      agent_model_overrides: { ...others, [agent]: ref },
+      ...(isNew ? { custom_models_used: [...custom_models_used, ref] } : {}),
+    }
+  }
+
   /** The items in memory. Whoever adds items loads them first, so what is not in memory is in the store. */
   get transcript(): Transcript {
     this.#transcript ??= new Transcript(this.id, this.around.store.items(this.id, { from: 0 }))

@@ -6,6 +6,7 @@ import type {
   SessionRecovery,
   SessionStatus,
   SessionSummary,
+  Snapshot,
 } from '../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord } from '../store/store.ts'
 import { toItem, toMessages } from './transcript.ts'
@@ -59,6 +60,28 @@ export function toStatus(record: SessionRecord, agent: string | undefined, runId
     input_tokens: record.input_tokens,
     output_tokens: record.output_tokens,
     num_messages: record.num_messages,
+  }
+}
+
+export function toSnapshot(
+  record: SessionRecord,
+  messages: readonly Message[],
+  now: Pick<Snapshot, 'agent' | 'run_id' | 'last_event_seq'>,
+): Snapshot {
+  return {
+    id: record.id,
+    title: record.title,
+    created_at: record.created_at,
+    working_dir: record.working_dir,
+    messages: messages.length === 0 ? null : [...messages],
+    tools_approved: record.tools_approved,
+    safety_policy: record.safety_policy,
+    permissions: record.permissions,
+    input_tokens: record.input_tokens,
+    output_tokens: record.output_tokens,
+    streaming: now.run_id !== undefined,
+    ...now,
+    cost: record.cost,
   }
 }
 

@@ -1,0 +1,45 @@
+import { z } from 'zod'
+
+/** USD per million tokens. What is not named costs as much as input. */
+export const Price = z.object({
+  input: z.number().nonnegative(),
+  output: z.number().nonnegative(),
+  cache_read: z.number().nonnegative().optional(),
+  cache_write: z.number().nonnegative().optional(),
+})
+export type Price = z.infer<typeof Price>
+
+/** A number of tokens, a level, or `adaptive` (the model decides), with or without an upper level. */
+export const ThinkingBudget = z.union([
+  z.number().int(),
+  z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max', 'adaptive']),
+  z.templateLiteral(['adaptive/', z.enum(['low', 'medium', 'high', 'xhigh', 'max'])]),
+])
+export type ThinkingBudget = z.infer<typeof ThinkingBudget>
+
+/**
+ * One model as an agent file describes it, once names are resolved: what a custom provider or `first_available` adds has
+ * been merged in by the caller. Keys that are no business of this room are ignored.
+ */
+export const ModelDefinition = z.object({
+  provider: z.string().min(1),
+  model: z.string().min(1),
+  base_url: z.string().optional(),
+  /** Name of the environment variable that holds the key. */
+  token_key: z.string().optional(),
+  api_type: z.enum(['openai_chatcompletions', 'openai_responses']).optional(),
+  max_tokens: z.number().int().positive().optional(),
+  temperature: z.number().optional(),
+  top_p: z.number().optional(),
+  frequency_penalty: z.number().optional(),
+  presence_penalty: z.number().optional(),
+  parallel_tool_calls: z.boolean().optional(),
+  thinking_budget: ThinkingBudget.optional(),
+  provider_opts: z.record(z.string(), z.unknown()).refine(isJson, 'must be plain JSON').optional(),
+  cost: Price.optional(),
+})
+export type ModelDefinition = z.infer<typeof ModelDefinition>
+
+function isJson(value: unknown): boolean {
+  return z.json().safeParse(value).success
+}

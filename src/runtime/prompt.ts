@@ -1,0 +1,55 @@
+import { existsSync } from 'node:fs'
+import { arch, platform } from 'node:os'
+import { join } from 'node:path'
+import type { Agent } from '../agent-file/agent-file.ts'
+import type { ChatMessage, Item } from '../protocol/protocol.ts'
+import { pairToolCalls } from './tool-pairs.ts'
+
+/** What the system prompt depends on besides the agent. */
+export interface Surroundings {
+  readonly now: Date
+  readonly workingDir: string | undefined
+}
+
+/** The messages of a model call: who the agent is, where it works, and what was said. */
+export function prompt(agent: Agent, surroundings: Surroundings, items: readonly Item[]): readonly ChatMessage[] {
+  return [...systemMessages(agent, surroundings), ...conversation(items, agent.num_history_items)]
+}
+
+/** The instruction stands alone, so that what changes from day to day leaves a cached beginning as it is. */
+function systemMessages(agent: Agent, surroundings: Surroundings): readonly ChatMessage[] {
+  const context = [
+    agent.add_date ? `Today is ${surroundings.now.toDateString()}.` : '',
+    agent.add_environment_info ? environment(surroundings.workingDir ?? process.cwd()) : '',
+  ]
+  return [agent.instruction ?? '', context.filter(Boolean).join('\n\n')]
+    .filter((content) => content.trim() !== '')
+    .map((content) => ({ role: 'system', content }))
+}
+
+function environment(workingDir: string): string {
+  const lines = [
+    'The environment you work in:',
+    `- Working directory: ${workingDir}`,
+    `- Git repository: ${existsSync(join(workingDir, '.git')) ? 'yes' : 'no'}`,
+    `- Operating system: ${platform()}`,
+    `- CPU architecture: ${arch()}`,
+  ]
+  return lines.join('\n')
+}
+
+/** The last summary in place of what it stands for, then the messages after it; `latest` bounds those, 0 does not. */
+function conversation(items: readonly Item[], latest = 0): readonly ChatMessage[] {
+  const summaryAt = items.findLastIndex((item) => item.summary !== undefined)
+  const summary = items[summaryAt]
+  const kept = items.slice(summary?.first_kept_entry ?? summaryAt + 1).flatMap(sent)
+  const messages = pairToolCalls(latest > 0 ? kept.slice(-latest) : kept)
+  if (summary?.summary === undefined) return messages
+  return [{ role: 'user', content: `Summary of the conversation so far:\n\n${summary.summary}` }, ...messages]
+}
+
+/** Answers that were cut, failures and summaries are shown to people and never sent to a model. */
+function sent({ message }: Item): readonly ChatMessage[] {
+  if (message === undefined || message.message.role === 'system') return []
+  return message.message.finish_reason === 'interrupted' ? [] : [message.message]
+}

@@ -1,0 +1,101 @@
+import { setTimeout as wait } from 'node:timers/promises'
+import type { LanguageModel } from '../models/models.ts'
+import type { Item, StopReason } from '../protocol/protocol.ts'
+import type { RuntimeEvent } from './runtime.ts'
+
+const outputTokens = 20
+const longestCall = 30_000
+/** How long a run that is over waits for its title. */
+const longestWait = 5000
+/** Of each text: what a conversation is about stands at its beginning. */
+const longestText = 2000
+const visibleCharacters = 50
+
+const instruction = `You name conversations. Answer with the title alone: one line, at most ${visibleCharacters} characters, no quotation marks, in the language of the messages.`
+
+type Turns = AsyncGenerator<RuntimeEvent, StopReason, void>
+
+/**
+ * Carries out a run and names its session meanwhile: the title is told as soon as it is there, and a run that ended by
+ * itself waits for it a little. Whatever goes wrong with a title goes wrong silently; the next run tries again.
+ */
+export async function* withTitle(
+  start: (signal: AbortSignal) => Turns,
+  model: LanguageModel,
+  items: readonly Item[],
+  signal: AbortSignal,
+): Turns {
+  const stop = new AbortController()
+  const stopped = AbortSignal.any([signal, stop.signal])
+  const turns = start(stopped)
+  const title = makeTitle(model, items, stopped).then((title) => ({ title }))
+  let step = turns.next()
+  try {
+    for (let told = false; ; ) {
+      const news = told ? await step : await Promise.race([step, title])
+      if ('title' in news) {
+        told = true
+        if (news.title) yield { type: 'session_title', title: news.title }
+      } else if (!news.done) {
+        yield news.value
+        step = turns.next()
+      } else {
+        if (!told && news.value === 'normal') yield* late(title, stopped)
+        return news.value
+      }
+    }
+  } finally {
+    stop.abort()
+    await Promise.allSettled([title, step])
+    await turns.return('canceled')
+  }
+}
+
+async function* late(
+  title: Promise<{ readonly title: string | undefined }>,
+  signal: AbortSignal,
+): AsyncGenerator<RuntimeEvent, void, void> {
+  const news = await Promise.race([title, wait(longestWait, undefined, { signal }).catch(() => undefined)])
+  if (news?.title) yield { type: 'session_title', title: news.title }
+}
+
+/** Never rejects: `undefined` when there is nothing to name, or the model has no name for it. */
+async function makeTitle(
+  model: LanguageModel,
+  items: readonly Item[],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const texts = items.map(userText).filter(Boolean)
+  if (texts.length === 0) return undefined
+  const content = texts.map((text, index) => `${index + 1}. ${text.slice(0, longestText)}`).join('\n')
+  const messages = [
+    { role: 'system' as const, content: instruction },
+    { role: 'user' as const, content },
+  ]
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(longestCall)])
+  let answer = ''
+  try {
+    const request = { purpose: 'title', messages, tools: [], maxOutputTokens: outputTokens, thinking: 'off' } as const
+    for await (const part of model.stream(request, limited)) if (part.type === 'text') answer += part.text
+  } catch {
+    return undefined
+  }
+  return titleIn(answer)
+}
+
+function userText({ message }: Item): string {
+  if (message?.message.role !== 'user') return ''
+  const { content, multi_content: parts = [] } = message.message
+  return (content || parts.map(({ text }) => text ?? '').join(' ')).trim()
+}
+
+/** The first line that says something, cut to what fits into a list of sessions. */
+export function titleIn(answer: string): string | undefined {
+  const line = answer
+    .split('\n')
+    .map((line) => line.trim())
+    .find(Boolean)
+  if (line === undefined) return undefined
+  const characters = Array.from(new Intl.Segmenter().segment(line), ({ segment }) => segment)
+  return characters.slice(0, visibleCharacters).join('').trim()
+}

@@ -1,0 +1,82 @@
+import { Refusal } from '../protocol/protocol.ts'
+import type { AgentRef, Runtime } from '../runtime/runtime.ts'
+import type { Attachments } from './attachments.ts'
+import type { RunControl, RuntimeLease } from './run-control.ts'
+import type { SessionState } from './session-state.ts'
+import { type Action, type Outcome, outcomes, type Status } from './session-status.ts'
+
+/** What every command of a session passes: may it be done now, and with which runtime. */
+export class Gate {
+  readonly #state: SessionState
+  readonly #attachments: Attachments
+  readonly #runs: () => RunControl
+  /** Set by the deletion: resolves when the last run has left. */
+  #deletion: Promise<void> | undefined
+  /** Set when a commit failed: resolves when the last run has left. */
+  #lost: Promise<void> | undefined
+
+  constructor(state: SessionState, attachments: Attachments, runs: () => RunControl) {
+    this.#state = state
+    this.#attachments = attachments
+    this.#runs = runs
+  }
+
+  get status(): Status {
+    if (this.#deletion !== undefined) return 'deleting'
+    const { current } = this.#runs()
+    if (current === undefined) return 'idle'
+    return current.isStopping ? 'stopping' : 'running'
+  }
+
+  /** It has run, in any process, or a runtime is attached. */
+  get hasRuntime(): boolean {
+    return this.#state.record.agent !== undefined || this.#attachments.runtime !== undefined
+  }
+
+  /** What an action does in the state the session is in; throws when it is refused. */
+  decide(action: Action): Exclude<Outcome, object> {
+    if (this.#lost !== undefined) throw new Refusal('store_unavailable', undefined, { retryAfter: 1 })
+    const outcome = outcomes[this.status][action]
+    if (typeof outcome === 'object') throw new Refusal(outcome.refuse)
+    const writes = action !== 'read' && action !== 'cancel' && action !== 'delete'
+    if (writes && this.#state.around.store.pressure !== undefined) {
+      throw new Refusal('overloaded', undefined, { retryAfter: 1 })
+    }
+    return outcome
+  }
+
+  /** The agent that runs here; `session_not_running` when none ever has. */
+  needAgent(): AgentRef {
+    if (!this.hasRuntime) throw new Refusal('session_not_running')
+    return this.#state.record.agent ?? { source: '' }
+  }
+
+  /** Gets a runtime ready: the attached one, or one of the agent's file. */
+  async lease(agent: AgentRef): Promise<RuntimeLease> {
+    const attached = this.#attachments.runtime
+    if (attached !== undefined) return { runtime: attached, release: async () => {} }
+    const runtime = await this.#state.around.agents.open(agent)
+    return { runtime, release: () => runtime.close() }
+  }
+
+  /** From now on the session is gone for everybody, though its run may need a moment to leave. */
+  closeForDeletion(left: Promise<void>): void {
+    this.#deletion = left
+  }
+
+  /** From now on nothing can be committed, though a run may need a moment to leave. */
+  closeForLoss(left: Promise<void>): void {
+    this.#lost = left
+  }
+
+  /** Resolves when no run goes on. */
+  async left(): Promise<void> {
+    await (this.#deletion ?? this.#lost ?? this.#runs().current?.ended)
+  }
+}
+
+/** How the models of a runtime are switched; `model_switch_unsupported` when they cannot be. */
+export function switchOf(runtime: Runtime): NonNullable<Runtime['models']> {
+  if (runtime.models === undefined) throw new Refusal('model_switch_unsupported')
+  return runtime.models
+}

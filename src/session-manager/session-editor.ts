@@ -1,0 +1,37 @@
+import { type Message, Refusal, type Summary } from '../protocol/protocol.ts'
+import type { ItemRecord } from '../store/store.ts'
+import type { Gate } from './gate.ts'
+import type { SessionState } from './session-state.ts'
+
+/** Edits the transcript of a session that does not run. */
+export class SessionEditor {
+  readonly #state: SessionState
+  readonly #gate: Gate
+
+  constructor(state: SessionState, gate: Gate) {
+    this.#state = state
+    this.#gate = gate
+  }
+
+  async addMessage(message: Message): Promise<ItemRecord> {
+    this.#gate.decide('edit')
+    const item = this.#state.addMessage(message)
+    await this.#state.recorder.settled()
+    return item
+  }
+
+  async updateMessage(id: string, message: Message): Promise<void> {
+    this.#gate.decide('edit')
+    const item = this.#state.transcript.replace(id, message)
+    if (item === undefined) throw new Refusal('unknown_message')
+    this.#state.recorder.save({ kind: 'item.put', item })
+    await this.#state.recorder.settled()
+  }
+
+  async addSummary(summary: Summary): Promise<void> {
+    this.#gate.decide('edit')
+    this.#state.add({ kind: 'summary', summary })
+    this.#state.recorder.event({ type: 'session_summary', ...summary })
+    await this.#state.recorder.settled()
+  }
+}

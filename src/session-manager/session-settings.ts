@@ -1,0 +1,48 @@
+import type { SessionModels } from '../protocol/protocol.ts'
+import type { SessionRecord } from '../store/store.ts'
+import { type Gate, switchOf } from './gate.ts'
+import type { SessionState } from './session-state.ts'
+
+/** Changes what is chosen for a session. Open approvals are decided again after every change. */
+export class SessionSettings {
+  readonly #state: SessionState
+  readonly #gate: Gate
+
+  constructor(state: SessionState, gate: Gate) {
+    this.#state = state
+    this.#gate = gate
+  }
+
+  async configure(changes: Partial<SessionRecord>): Promise<void> {
+    this.#gate.decide('configure')
+    this.#state.update(changes)
+    if (changes.title !== undefined) this.#state.recorder.event({ type: 'session_title', title: changes.title })
+    this.#state.requests.redecide()
+    await this.#state.recorder.settled()
+  }
+
+  /** The models of the session's agent; exactly one is current. */
+  async models(): Promise<SessionModels> {
+    const { runtime, release } = await this.#gate.lease(this.#gate.needAgent())
+    try {
+      const { agent_model_overrides, custom_models_used = [] } = this.#state.record
+      const models = switchOf(runtime).choices(agent_model_overrides?.[runtime.agent], custom_models_used)
+      const current = models.find((choice) => choice.is_current === true)
+      return { agent: runtime.agent, current_model_ref: current?.ref, models: [...models] }
+    } finally {
+      await release()
+    }
+  }
+
+  /** Chooses a model for the session's agent; `''` goes back to the default. */
+  async setModel(ref: string): Promise<void> {
+    const { runtime, release } = await this.#gate.lease(this.#gate.needAgent())
+    try {
+      const models = switchOf(runtime)
+      if (ref !== '') await models.check(ref)
+      await this.configure(this.#state.modelChoice(runtime.agent, ref))
+    } finally {
+      await release()
+    }
+  }
+}

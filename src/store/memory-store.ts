@@ -1,0 +1,256 @@
+import type { Cursor, LogBounds, Request, Run } from '../protocol/protocol.ts'
+import { eventPage, fitting } from './event-page.ts'
+import { HandOver } from './hand-over.ts'
+import { decodePlace, encodePlace, instantOf, type Place } from './page-cursor.ts'
+import { type Policy, retired } from './retention.ts'
+import { fold } from './rows.ts'
+import { unavailableRefusal } from './sqlite-error.ts'
+import type {
+  Change,
+  Group,
+  InputRecord,
+  ItemRange,
+  ItemRecord,
+  KeyRecord,
+  Page,
+  Segment,
+  SessionFilter,
+  SessionRecord,
+  Store,
+  StoreError,
+  StoreHealth,
+} from './store.ts'
+
+/** A segment and how large it is; `at` in milliseconds since 1970. */
+interface StoredSegment extends Segment {
+  readonly at: number
+  readonly size: number
+}
+
+/** All that is stored of one session. */
+interface Shelf {
+  record: SessionRecord
+  segments: StoredSegment[]
+  readonly items: Map<number, ItemRecord>
+  readonly runs: Map<string, Run>
+  readonly inputs: Map<string, InputRecord>
+  readonly requests: Map<string, Request>
+}
+
+/** Sessions in memory, gone with the process: every promise of a store but S3. */
+export function createMemoryStore(): Store {
+  return new MemoryStore()
+}
+
+class MemoryStore implements Store {
+  readonly failed = new Promise<StoreError>(() => {})
+  readonly #shelves = new Map<string, Shelf>()
+  readonly #keys = new Map<string, KeyRecord>()
+  readonly #handOver = new HandOver<Group>(async (batch) => this.#commit(batch.map(({ load }) => load)))
+  #state: 'new' | 'open' | 'closed' = 'new'
+
+  async open(): Promise<void> {
+    this.#state = 'open'
+  }
+
+  session(id: string): SessionRecord | undefined {
+    return this.#shelves.get(id)?.record
+  }
+
+  sessions(filter: SessionFilter): Page<SessionRecord> {
+    const q = fold(filter.q ?? '')
+    const after = filter.created_after === undefined ? -Infinity : instantOf(filter.created_after, 'created_after')
+    const before = filter.created_before === undefined ? Infinity : instantOf(filter.created_before, 'created_before')
+    const entries = [...this.#shelves.values()]
+      .map(({ record }) => record)
+      .filter(({ parent_id }) => parent_id === undefined)
+      .filter(({ title }) => fold(title).includes(q))
+      .filter(({ starred }) => filter.starred === undefined || starred === filter.starred)
+      .filter(({ agent }) => filter.agent === undefined || agent?.source === filter.agent)
+      .filter(({ created_at }) => Date.parse(created_at) > after && Date.parse(created_at) < before)
+    return pageOf(entries, ({ created_at, id }) => ({ at: Date.parse(created_at), id }), filter)
+  }
+
+  titles(prefix: string): readonly string[] {
+    const titles = [...this.#shelves.values()].map(({ record }) => record.title)
+    return titles.filter((title) => title.startsWith(prefix)).sort()
+  }
+
+  items(sessionId: string, range: ItemRange): readonly ItemRecord[] {
+    const items = [...(this.#shelves.get(sessionId)?.items.values() ?? [])].sort((a, b) => a.position - b.position)
+    if ('last' in range) return items.slice(Math.max(items.length - range.last, 0))
+    return items.filter(({ position }) => position >= range.from).slice(0, range.limit)
+  }
+
+  run(sessionId: string, runId: string): Run | undefined {
+    return this.#shelves.get(sessionId)?.runs.get(runId)
+  }
+
+  runs(sessionId: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Page<Run> {
+    const runs = [...(this.#shelves.get(sessionId)?.runs.values() ?? [])]
+    return pageOf(runs, ({ started_at, run_id }) => ({ at: Date.parse(started_at), id: run_id }), page)
+  }
+
+  unfinishedRuns(): readonly Run[] {
+    return [...this.#shelves.values()].flatMap(({ runs }) =>
+      [...runs.values()].filter(({ status }) => status === 'running'),
+    )
+  }
+
+  inputs(sessionId: string): readonly InputRecord[] {
+    return [...(this.#shelves.get(sessionId)?.inputs.values() ?? [])].filter(({ state }) => state === 'queued')
+  }
+
+  requests(sessionId: string, which: 'open' | 'all'): readonly Request[] {
+    const requests = [...(this.#shelves.get(sessionId)?.requests.values() ?? [])]
+    return which === 'all' ? requests : requests.filter(({ state }) => state === 'open')
+  }
+
+  key(scope: string, key: string): KeyRecord | undefined {
+    return this.#keys.get(keyName({ scope, key }))
+  }
+
+  bounds(sessionId: string): LogBounds {
+    const segments = this.#shelves.get(sessionId)?.segments ?? []
+    return { oldest: segments.at(0)?.first ?? 0, head: segments.at(-1)?.last ?? 0 }
+  }
+
+  events(sessionId: string, after: Cursor): Segment | undefined {
+    const segments = this.#shelves.get(sessionId)?.segments ?? []
+    const from = segments.findIndex(({ last }) => last > after)
+    if (from === -1) return undefined
+    const page = fitting(segments.slice(from, from + eventPage.segments))
+    const [first, last] = [page.at(0), page.at(-1)]
+    if (first === undefined || last === undefined) return undefined
+    return { first: first.first, last: last.last, text: page.map(({ text }) => text).join('') }
+  }
+
+  write(group: Group): Promise<void> {
+    if (this.#state !== 'open') return Promise.reject(unavailableRefusal())
+    const bytes = group.changes.reduce((sum, change) => sum + sizeOf(change), 0)
+    return this.#handOver.add({ session_id: group.session_id, load: group, changes: group.changes.length, bytes })
+  }
+
+  get pressure(): Promise<void> | undefined {
+    return this.#handOver.pressure
+  }
+
+  flush(): Promise<void> {
+    return this.#handOver.flush()
+  }
+
+  async retain({ before, keep }: { readonly before: string; readonly keep?: number | undefined }): Promise<number> {
+    const policy: Policy = { before: instantOf(before, 'before'), keep }
+    let removed = 0
+    for (const shelf of this.#shelves.values()) {
+      const gone = retired(shelf.segments.slice(0, -1), shelf.segments.at(-1)?.last ?? 0, policy)
+      shelf.segments = shelf.segments.slice(gone)
+      removed += gone
+    }
+    return removed
+  }
+
+  async forgetKeys(before: string): Promise<number> {
+    const instant = instantOf(before, 'before')
+    const old = [...this.#keys].filter(([, { created_at }]) => Date.parse(created_at) < instant)
+    for (const [name] of old) this.#keys.delete(name)
+    return old.length
+  }
+
+  health(): StoreHealth {
+    const error = { new: 'the store is not open', open: undefined, closed: 'the store is closed' }[this.#state]
+    return { connected: error === undefined, error }
+  }
+
+  async close(): Promise<void> {
+    await this.#handOver.flush()
+    this.#state = 'closed'
+  }
+
+  #commit(groups: readonly Group[]): readonly unknown[] {
+    const broken = new Set<string>()
+    return groups.map((group) => {
+      if (!broken.has(group.session_id) && this.#canApply(group)) return this.#apply(group)
+      broken.add(group.session_id)
+      return new Error('the session is not there')
+    })
+  }
+
+  /** Checked before anything is applied, so that a group is applied whole or not at all. */
+  #canApply({ session_id, changes }: Group): boolean {
+    let present = this.#shelves.has(session_id)
+    return changes.every(({ kind }) => {
+      if (kind === 'session.put') present = true
+      const possible = present || kind === 'key.put' || kind === 'session.delete'
+      if (kind === 'session.delete') present = false
+      return possible
+    })
+  }
+
+  #apply({ session_id, changes }: Group): void {
+    for (const change of changes) {
+      const shelf = this.#shelves.get(session_id)
+      if (change.kind === 'session.put' && shelf === undefined) this.#shelves.set(session_id, shelfOf(change.session))
+      else if (change.kind === 'session.delete') this.#shelves.delete(session_id)
+      else if (change.kind === 'key.put') this.#keys.set(keyName(change.key), change.key)
+      else if (shelf !== undefined) put(shelf, change)
+    }
+  }
+}
+
+function shelfOf(record: SessionRecord): Shelf {
+  return { record, segments: [], items: new Map(), runs: new Map(), inputs: new Map(), requests: new Map() }
+}
+
+function put(shelf: Shelf, change: Exclude<Change, { kind: 'session.delete' | 'key.put' }>): void {
+  switch (change.kind) {
+    case 'session.put':
+      shelf.record = change.session
+      return
+    case 'item.put':
+      shelf.items.set(change.item.position, change.item)
+      return
+    case 'run.put':
+      shelf.runs.set(change.run.run_id, change.run)
+      return
+    case 'input.put':
+      shelf.inputs.set(change.input.id, change.input)
+      return
+    case 'request.put':
+      shelf.requests.set(change.request.id, change.request)
+      return
+    case 'events.append': {
+      const { segment, at } = change
+      shelf.segments.push({ ...segment, at: Date.parse(at), size: Buffer.byteLength(segment.text) })
+    }
+  }
+}
+
+function sizeOf(change: Change): number {
+  return change.kind === 'events.append' ? change.segment.text.length : 256
+}
+
+function keyName({ scope, key }: { readonly scope: string; readonly key: string }): string {
+  return JSON.stringify([scope, key])
+}
+
+/** Newest first, then by id, descending; what comes after the cursor's place. */
+function pageOf<T>(
+  entries: readonly T[],
+  placeOf: (entry: T) => Place,
+  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+): Page<T> {
+  const after = cursor === undefined ? undefined : decodePlace(cursor)
+  const rest = entries
+    .map((entry) => ({ entry, place: placeOf(entry) }))
+    .sort((a, b) => compare(b.place, a.place))
+    .filter(({ place }) => after === undefined || compare(place, after) < 0)
+  const shown = rest.slice(0, limit)
+  const last = rest.length > limit ? shown.at(-1) : undefined
+  return { entries: shown.map(({ entry }) => entry), next: last && encodePlace(last.place) }
+}
+
+function compare(a: Place, b: Place): number {
+  if (a.at !== b.at) return a.at - b.at
+  return a.id < b.id ? -1 : Number(a.id > b.id)
+}

@@ -1,0 +1,134 @@
+import type Database from 'better-sqlite3'
+import { StoreError } from './store.ts'
+
+/** One step of the schema. Its number is its place in the list, from 1; a step that was released is never edited. */
+export interface Migration {
+  readonly name: string
+  readonly sql: string
+}
+
+/**
+ * Sessions have a small number beside their id, which all other tables use; it is never reused, so the events of a
+ * deleted session can be removed at leisure (`dropped`).
+ *
+ * Events are only appended, in the order of commits, and found through `event_places`. That is filled in bulk: one entry
+ * per appended row would dirty a page per session and commit. `marks.placed` is the last row that has a place; readers
+ * scan the few rows after it.
+ */
+const first: Migration = {
+  name: 'sessions, their items, runs, inputs, requests and events, and idempotency keys',
+  sql: `
+    CREATE TABLE sessions (
+      num INTEGER PRIMARY KEY AUTOINCREMENT,
+      id TEXT NOT NULL UNIQUE,
+      created INTEGER NOT NULL,
+      title TEXT NOT NULL,
+      folded_title TEXT NOT NULL,
+      starred INTEGER NOT NULL,
+      agent TEXT,
+      parent_id TEXT,
+      record TEXT NOT NULL
+    );
+    CREATE INDEX sessions_listed ON sessions (created, id) WHERE parent_id IS NULL;
+    CREATE INDEX sessions_title ON sessions (title);
+
+    CREATE TABLE items (
+      num INTEGER PRIMARY KEY,
+      session INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
+      position INTEGER NOT NULL,
+      id TEXT NOT NULL,
+      body TEXT NOT NULL
+    );
+    CREATE UNIQUE INDEX items_position ON items (session, position);
+
+    CREATE TABLE runs (
+      num INTEGER PRIMARY KEY,
+      session INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
+      id TEXT NOT NULL,
+      started INTEGER NOT NULL,
+      status TEXT NOT NULL,
+      record TEXT NOT NULL
+    );
+    CREATE UNIQUE INDEX runs_id ON runs (session, id);
+    CREATE INDEX runs_started ON runs (session, started, id);
+    CREATE INDEX runs_running ON runs (num) WHERE status = 'running';
+
+    CREATE TABLE inputs (
+      num INTEGER PRIMARY KEY,
+      session INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
+      id TEXT NOT NULL,
+      state TEXT NOT NULL,
+      record TEXT NOT NULL
+    );
+    CREATE UNIQUE INDEX inputs_id ON inputs (session, id);
+    CREATE INDEX inputs_queued ON inputs (session, num) WHERE state = 'queued';
+
+    CREATE TABLE requests (
+      num INTEGER PRIMARY KEY,
+      session INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
+      id TEXT NOT NULL,
+      state TEXT NOT NULL,
+      record TEXT NOT NULL
+    );
+    CREATE UNIQUE INDEX requests_id ON requests (session, id);
+    CREATE INDEX requests_open ON requests (session, num) WHERE state = 'open';
+
+    CREATE TABLE idempotency_keys (
+      num INTEGER PRIMARY KEY,
+      scope TEXT NOT NULL,
+      key TEXT NOT NULL,
+      created INTEGER NOT NULL,
+      record TEXT NOT NULL
+    );
+    CREATE UNIQUE INDEX idempotency_keys_key ON idempotency_keys (scope, key);
+
+    CREATE TABLE events (
+      id INTEGER PRIMARY KEY,
+      session INTEGER NOT NULL,
+      first INTEGER NOT NULL,
+      last INTEGER NOT NULL,
+      at INTEGER NOT NULL,
+      text TEXT NOT NULL
+    );
+    CREATE TABLE event_places (
+      session INTEGER NOT NULL,
+      first INTEGER NOT NULL,
+      last INTEGER NOT NULL,
+      id INTEGER NOT NULL,
+      PRIMARY KEY (session, first)
+    ) WITHOUT ROWID;
+    CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    INSERT INTO marks VALUES ('placed', 0), ('probe', 0);
+
+    CREATE TABLE dropped (session INTEGER PRIMARY KEY);
+    CREATE TRIGGER sessions_dropped AFTER DELETE ON sessions BEGIN
+      INSERT INTO dropped VALUES (old.num);
+    END;
+  `,
+}
+
+export const migrations: readonly Migration[] = [first]
+
+/**
+ * Brings a file to the newest version, in one transaction: when a step fails, none has happened. `user_version` is the
+ * number of the last step. Throws {@link StoreError} `migration_failed`.
+ */
+export function migrate(db: Database.Database, applicationId: number, list: readonly Migration[] = migrations): void {
+  const version = Number(db.pragma('user_version', { simple: true }))
+  if (version >= list.length) return
+  db.exec('BEGIN IMMEDIATE')
+  let step = version
+  try {
+    for (const { sql } of list.slice(version)) {
+      step += 1
+      db.exec(sql)
+    }
+    db.pragma(`application_id = ${applicationId}`)
+    db.pragma(`user_version = ${list.length}`)
+    db.exec('COMMIT')
+  } catch (error) {
+    if (db.inTransaction) db.exec('ROLLBACK')
+    const message = `Step ${step} of the database's migration failed; the file is as it was.`
+    throw new StoreError('migration_failed', message, error)
+  }
+}

@@ -1,0 +1,42 @@
+import { z } from 'zod'
+import { Refusal } from '../protocol/protocol.ts'
+
+/** Where a page of a list ended that is ordered by instant and id, both descending. */
+export interface Place {
+  /** Milliseconds since 1970. */
+  readonly at: number
+  readonly id: string
+}
+
+const Encoded = z.tuple([z.number(), z.string()])
+
+export function encodePlace({ at, id }: Place): string {
+  return Buffer.from(JSON.stringify([at, id])).toString('base64url')
+}
+
+/** Refuses text that {@link encodePlace} did not write. */
+export function decodePlace(cursor: string): Place {
+  const parsed = Encoded.safeParse(parseJson(Buffer.from(cursor, 'base64url').toString()))
+  if (!parsed.success) throw invalid('query.cursor', 'is not a cursor that this server gave out')
+  const [at, id] = parsed.data
+  return { at, id }
+}
+
+/** The instant of RFC 3339 text in milliseconds. Refuses other text, naming the query parameter. */
+export function instantOf(text: string, parameter: string): number {
+  const at = Date.parse(text)
+  if (Number.isNaN(at)) throw invalid(`query.${parameter}`, 'is not a time in RFC 3339')
+  return at
+}
+
+function invalid(path: string, message: string): Refusal {
+  return new Refusal('invalid_request', undefined, { details: [{ path, message }] })
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

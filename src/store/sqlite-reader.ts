@@ -1,0 +1,219 @@
+import type Database from 'better-sqlite3'
+import type { Cursor, LogBounds, Request, Run } from '../protocol/protocol.ts'
+import { eventPage, fitting } from './event-page.ts'
+import { decodePlace, encodePlace, instantOf } from './page-cursor.ts'
+import { fold, recordOf } from './rows.ts'
+import { openConnection } from './sqlite-connection.ts'
+import type {
+  InputRecord,
+  ItemBody,
+  ItemRange,
+  ItemRecord,
+  KeyRecord,
+  Page,
+  Segment,
+  SessionFilter,
+  SessionRecord,
+} from './store.ts'
+
+const endOfTime = Number.MAX_SAFE_INTEGER
+const session = '(SELECT num FROM sessions WHERE id = :id)'
+const unplaced = "(SELECT value FROM marks WHERE name = 'placed')"
+
+interface RecordRow {
+  readonly record: string
+}
+
+interface ListedRow extends RecordRow {
+  readonly at: number
+  readonly id: string
+}
+
+interface ItemRow {
+  readonly id: string
+  readonly position: number
+  readonly body: string
+}
+
+interface BoundsRow {
+  readonly oldest: number | null
+  readonly head: number | null
+}
+
+interface SegmentRow {
+  readonly id: number
+  readonly first: number
+  readonly last: number
+  readonly size: number
+}
+
+/** All reads, each a finished statement on one connection that cannot write. */
+export class SqliteReader {
+  readonly #db: Database.Database
+  readonly #sql: ReturnType<typeof prepareAll>
+
+  constructor(path: string) {
+    this.#db = openConnection(path, 'read')
+    this.#sql = prepareAll(this.#db)
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  session(id: string): SessionRecord | undefined {
+    return record(this.#sql.session.get({ id }))
+  }
+
+  sessions(filter: SessionFilter): Page<SessionRecord> {
+    const place = filter.cursor === undefined ? undefined : decodePlace(filter.cursor)
+    const rows = this.#sql.sessions.all({
+      q: filter.q === undefined ? null : fold(filter.q),
+      starred: filter.starred === undefined ? null : Number(filter.starred),
+      agent: filter.agent ?? null,
+      after: filter.created_after === undefined ? -endOfTime : instantOf(filter.created_after, 'created_after'),
+      before: filter.created_before === undefined ? endOfTime : instantOf(filter.created_before, 'created_before'),
+      at: place?.at ?? endOfTime,
+      id: place?.id ?? '',
+      limit: filter.limit + 1,
+    })
+    return pageOf(rows, filter.limit)
+  }
+
+  titles(prefix: string): readonly string[] {
+    return this.#sql.titles.all({ prefix, end: `${prefix}\u{10ffff}` }).map(({ title }) => title)
+  }
+
+  items(sessionId: string, range: ItemRange): readonly ItemRecord[] {
+    const rows =
+      'last' in range
+        ? this.#sql.lastItems.all({ id: sessionId, limit: range.last }).reverse()
+        : this.#sql.items.all({ id: sessionId, from: range.from, limit: range.limit ?? -1 })
+    return rows.map(({ id, position, body }) => ({
+      id,
+      session_id: sessionId,
+      position,
+      body: recordOf<ItemBody>(body),
+    }))
+  }
+
+  run(sessionId: string, runId: string): Run | undefined {
+    return record(this.#sql.run.get({ id: sessionId, run: runId }))
+  }
+
+  runs(sessionId: string, { limit, cursor }: { limit: number; cursor?: string | undefined }): Page<Run> {
+    const place = cursor === undefined ? { at: endOfTime, id: '' } : decodePlace(cursor)
+    const rows = this.#sql.runs.all({ id: sessionId, at: place.at, run: place.id, limit: limit + 1 })
+    return pageOf(rows, limit)
+  }
+
+  unfinishedRuns(): readonly Run[] {
+    return this.#sql.unfinishedRuns.all().map((row) => recordOf<Run>(row.record))
+  }
+
+  inputs(sessionId: string): readonly InputRecord[] {
+    return this.#sql.inputs.all({ id: sessionId }).map((row) => recordOf<InputRecord>(row.record))
+  }
+
+  requests(sessionId: string, which: 'open' | 'all'): readonly Request[] {
+    const statement = which === 'open' ? this.#sql.openRequests : this.#sql.requests
+    return statement.all({ id: sessionId }).map((row) => recordOf<Request>(row.record))
+  }
+
+  key(scope: string, key: string): KeyRecord | undefined {
+    return record(this.#sql.key.get({ scope, key }))
+  }
+
+  bounds(sessionId: string): LogBounds {
+    return this.#atOnce(() => {
+      const placed = this.#sql.placedBounds.get({ id: sessionId })
+      const unplaced = this.#sql.unplacedBounds.get({ id: sessionId })
+      return { oldest: placed?.oldest ?? unplaced?.oldest ?? 0, head: unplaced?.head ?? placed?.head ?? 0 }
+    })
+  }
+
+  events(sessionId: string, after: Cursor): Segment | undefined {
+    return this.#atOnce(() => {
+      const range = { id: sessionId, after, limit: eventPage.segments }
+      const placed = this.#sql.placed.all(range)
+      const rest =
+        placed.length < range.limit ? this.#sql.unplaced.all({ ...range, limit: range.limit - placed.length }) : []
+      const page = fitting([...placed, ...rest])
+      const [first, last] = [page.at(0), page.at(-1)]
+      if (first === undefined || last === undefined) return undefined
+      const texts = this.#sql.texts.all({ ids: JSON.stringify(page.map(({ id }) => id)) })
+      return { first: first.first, last: last.last, text: texts.map(({ text }) => text).join('') }
+    })
+  }
+
+  /** Runs several statements on one state of the database: rows must not get their place in between. */
+  #atOnce<T>(read: () => T): T {
+    return this.#db.transaction(read).deferred()
+  }
+}
+
+function prepareAll(db: Database.Database) {
+  type Of = { readonly id: string }
+  return {
+    session: db.prepare<Of, RecordRow>('SELECT record FROM sessions WHERE id = :id'),
+    sessions: db.prepare<Record<string, string | number | null>, ListedRow>(`
+      SELECT created AS at, id, record FROM sessions
+      WHERE parent_id IS NULL AND (created, id) < (:at, :id) AND created > :after AND created < :before
+        AND (:q IS NULL OR instr(folded_title, :q) > 0) AND (:starred IS NULL OR starred = :starred)
+        AND (:agent IS NULL OR agent = :agent)
+      ORDER BY created DESC, id DESC LIMIT :limit`),
+    titles: db.prepare<{ prefix: string; end: string }, { readonly title: string }>(
+      'SELECT title FROM sessions WHERE title >= :prefix AND title < :end ORDER BY title',
+    ),
+    items: db.prepare<Of & { from: number; limit: number }, ItemRow>(`
+      SELECT id, position, body FROM items WHERE session = ${session} AND position >= :from
+      ORDER BY position LIMIT :limit`),
+    lastItems: db.prepare<Of & { limit: number }, ItemRow>(`
+      SELECT id, position, body FROM items WHERE session = ${session} ORDER BY position DESC LIMIT :limit`),
+    run: db.prepare<Of & { run: string }, RecordRow>(
+      `SELECT record FROM runs WHERE session = ${session} AND id = :run`,
+    ),
+    runs: db.prepare<Of & { at: number; run: string; limit: number }, ListedRow>(`
+      SELECT started AS at, id, record FROM runs WHERE session = ${session} AND (started, id) < (:at, :run)
+      ORDER BY started DESC, id DESC LIMIT :limit`),
+    unfinishedRuns: db.prepare<[], RecordRow>("SELECT record FROM runs WHERE status = 'running' ORDER BY num"),
+    inputs: db.prepare<Of, RecordRow>(
+      `SELECT record FROM inputs WHERE session = ${session} AND state = 'queued' ORDER BY num`,
+    ),
+    requests: db.prepare<Of, RecordRow>(`SELECT record FROM requests WHERE session = ${session} ORDER BY num`),
+    openRequests: db.prepare<Of, RecordRow>(
+      `SELECT record FROM requests WHERE session = ${session} AND state = 'open' ORDER BY num`,
+    ),
+    key: db.prepare<{ scope: string; key: string }, RecordRow>(
+      'SELECT record FROM idempotency_keys WHERE scope = :scope AND key = :key',
+    ),
+    placedBounds: db.prepare<Of, BoundsRow>(`
+      SELECT (SELECT first FROM event_places WHERE session = s.num ORDER BY first LIMIT 1) AS oldest,
+        (SELECT last FROM event_places WHERE session = s.num ORDER BY first DESC LIMIT 1) AS head
+      FROM sessions s WHERE s.id = :id`),
+    unplacedBounds: db.prepare<Of, BoundsRow>(`
+      SELECT min(first) AS oldest, max(last) AS head FROM events WHERE id > ${unplaced} AND session = ${session}`),
+    placed: db.prepare<Of & { after: number; limit: number }, SegmentRow>(`
+      SELECT p.id, p.first, p.last, octet_length(e.text) AS size FROM event_places p JOIN events e ON e.id = p.id
+      WHERE p.session = ${session} AND p.last > :after AND p.first >= coalesce((SELECT max(first) FROM event_places
+        WHERE session = ${session} AND first <= :after + 1), 0)
+      ORDER BY p.first LIMIT :limit`),
+    unplaced: db.prepare<Of & { after: number; limit: number }, SegmentRow>(`
+      SELECT id, first, last, octet_length(text) AS size FROM events
+      WHERE id > ${unplaced} AND session = ${session} AND last > :after ORDER BY id LIMIT :limit`),
+    texts: db.prepare<{ ids: string }, { readonly text: string }>(
+      'SELECT e.text FROM json_each(:ids) j JOIN events e ON e.id = j.value ORDER BY j.key',
+    ),
+  }
+}
+
+function record<T>(row: RecordRow | undefined): T | undefined {
+  return row === undefined ? undefined : recordOf<T>(row.record)
+}
+
+/** Cuts the row off that was asked for only to know whether there is a next page. */
+function pageOf<T>(rows: readonly ListedRow[], limit: number): Page<T> {
+  const shown = rows.slice(0, limit)
+  const last = rows.length > limit ? shown.at(-1) : undefined
+  return { entries: shown.map((row) => recordOf<T>(row.record)), next: last && encodePlace(last) }
+}

@@ -1,0 +1,247 @@
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import type { Cursor, LogBounds, Request, Run } from '../protocol/protocol.ts'
+import { HandOver } from './hand-over.ts'
+import { OwnerLock } from './owner-lock.ts'
+import { instantOf } from './page-cursor.ts'
+import { type Row, rowsOf, sizeOf } from './rows.ts'
+import { codeOf, severityOf, unavailableRefusal } from './sqlite-error.ts'
+import { checkFile, prepareFile } from './sqlite-file.ts'
+import { SqliteReader } from './sqlite-reader.ts'
+import type {
+  Group,
+  InputRecord,
+  ItemRange,
+  ItemRecord,
+  KeyRecord,
+  Page,
+  Segment,
+  SessionFilter,
+  SessionRecord,
+  Store,
+  StoreHealth,
+} from './store.ts'
+import { StoreError } from './store.ts'
+import { WriterLink } from './writer-link.ts'
+
+export interface SqliteStoreOptions {
+  /** The database's file. Its directory is made when it is missing. */
+  readonly path: string
+  /** Milliseconds that {@link Store.open} waits for another process to give the database up. */
+  readonly ownerWaitMs?: number | undefined
+}
+
+/** What an open store holds, in the order of opening. */
+interface Opened {
+  readonly lock: OwnerLock
+  readonly link: WriterLink
+  readonly reader: SqliteReader
+}
+
+/** Sessions in a SQLite file that this process alone owns. */
+export function createSqliteStore(options: SqliteStoreOptions): Store {
+  return new SqliteStore(options)
+}
+
+class SqliteStore implements Store {
+  readonly #options: SqliteStoreOptions
+  readonly #handOver: HandOver<readonly Row[]>
+  readonly #failed = Promise.withResolvers<StoreError>()
+  readonly #leaving = new AbortController()
+  #error: string | undefined = 'the store is not open'
+  #opening: Promise<Opened> | undefined
+  #opened: Opened | undefined
+  #closing: Promise<void> | undefined
+
+  constructor(options: SqliteStoreOptions) {
+    this.#options = options
+    this.#handOver = new HandOver(async (batch) => {
+      if (this.#opened === undefined) throw new Error('the store is not open')
+      const groups = batch.map(({ session_id, load }) => ({ session_id, rows: load }))
+      const codes = await this.#opened.link.commit(groups)
+      return codes.map((code) => (code === undefined ? undefined : new Error(code)))
+    })
+  }
+
+  async open(): Promise<void> {
+    if (this.#closing !== undefined) throw new StoreError('cannot_open', 'The store is closed.')
+    this.#opening ??= this.#open()
+    try {
+      this.#opened = await this.#opening
+    } catch (error) {
+      if (error instanceof StoreError) this.#error = error.message
+      throw error
+    }
+  }
+
+  session(id: string): SessionRecord | undefined {
+    return this.#read((reader) => reader.session(id))
+  }
+
+  sessions(filter: SessionFilter): Page<SessionRecord> {
+    return this.#read((reader) => reader.sessions(filter))
+  }
+
+  titles(prefix: string): readonly string[] {
+    return this.#read((reader) => reader.titles(prefix))
+  }
+
+  items(sessionId: string, range: ItemRange): readonly ItemRecord[] {
+    return this.#read((reader) => reader.items(sessionId, range))
+  }
+
+  run(sessionId: string, runId: string): Run | undefined {
+    return this.#read((reader) => reader.run(sessionId, runId))
+  }
+
+  runs(sessionId: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Page<Run> {
+    return this.#read((reader) => reader.runs(sessionId, page))
+  }
+
+  unfinishedRuns(): readonly Run[] {
+    return this.#read((reader) => reader.unfinishedRuns())
+  }
+
+  inputs(sessionId: string): readonly InputRecord[] {
+    return this.#read((reader) => reader.inputs(sessionId))
+  }
+
+  requests(sessionId: string, which: 'open' | 'all'): readonly Request[] {
+    return this.#read((reader) => reader.requests(sessionId, which))
+  }
+
+  key(scope: string, key: string): KeyRecord | undefined {
+    return this.#read((reader) => reader.key(scope, key))
+  }
+
+  bounds(sessionId: string): LogBounds {
+    return this.#read((reader) => reader.bounds(sessionId))
+  }
+
+  events(sessionId: string, after: Cursor): Segment | undefined {
+    return this.#read((reader) => reader.events(sessionId, after))
+  }
+
+  write(group: Group): Promise<void> {
+    if (this.#opened === undefined) return Promise.reject(unavailableRefusal())
+    const rows = rowsOf(group)
+    return this.#handOver.add({ session_id: group.session_id, load: rows, changes: rows.length, bytes: sizeOf(rows) })
+  }
+
+  get pressure(): Promise<void> | undefined {
+    return this.#handOver.pressure
+  }
+
+  flush(): Promise<void> {
+    return this.#handOver.flush()
+  }
+
+  async retain({ before, keep }: { readonly before: string; readonly keep?: number | undefined }): Promise<number> {
+    return this.#link().retain({ before: instantOf(before, 'before'), keep })
+  }
+
+  async forgetKeys(before: string): Promise<number> {
+    return this.#link().forgetKeys(instantOf(before, 'before'))
+  }
+
+  health(): StoreHealth {
+    return { connected: this.#error === undefined, error: this.#error }
+  }
+
+  get failed(): Promise<StoreError> {
+    return this.#failed.promise
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#close()
+    return this.#closing
+  }
+
+  async #open(): Promise<Opened> {
+    const path = realPath(this.#options.path)
+    const lockPath = `${path}.owner`
+    // Before the lock, so that nothing is left beside a foreign file; after it, because the file may be another by then.
+    if (!OwnerLock.holds(lockPath)) checkFile(path)
+    const lock = await OwnerLock.acquire(lockPath, {
+      waitMs: this.#options.ownerWaitMs ?? 30_000,
+      signal: this.#leaving.signal,
+      waiting: () => {
+        this.#error = 'another process owns the database'
+      },
+    })
+    let link: WriterLink | undefined
+    try {
+      checkFile(path)
+      prepareFile(path)
+      link = await this.#startWriter(path)
+      const reader = new SqliteReader(path)
+      this.#error = undefined
+      return { lock, link, reader }
+    } catch (error) {
+      await link?.close()
+      lock.release()
+      throw error instanceof StoreError ? error : new StoreError('cannot_open', `${path} cannot be opened.`, error)
+    }
+  }
+
+  #startWriter(path: string): Promise<WriterLink> {
+    return WriterLink.start(path, {
+      health: (error) => {
+        this.#error = error
+      },
+      failed: (error) => this.#fail(error),
+    })
+  }
+
+  async #close(): Promise<void> {
+    this.#leaving.abort()
+    const opened = await this.#opening?.catch(() => undefined)
+    await this.#handOver.flush()
+    this.#handOver.stop(new Error('the store is closed'))
+    this.#opened = undefined
+    this.#error ??= 'the store is closed'
+    if (opened === undefined) return
+    opened.reader.close()
+    await opened.link.close()
+    opened.lock.release()
+  }
+
+  #read<T>(read: (reader: SqliteReader) => T): T {
+    if (this.#opened === undefined) throw unavailableRefusal()
+    try {
+      return read(this.#opened.reader)
+    } catch (error) {
+      const code = codeOf(error)
+      if (code === 'DEFECT') throw error
+      if (severityOf(code) === 'fatal') {
+        this.#fail(
+          new StoreError('corrupt', `the database is damaged (${code}); nothing can be trusted any more.`, error),
+        )
+      }
+      throw unavailableRefusal(error)
+    }
+  }
+
+  #link(): WriterLink {
+    if (this.#opened === undefined) throw unavailableRefusal()
+    return this.#opened.link
+  }
+
+  #fail(error: StoreError): void {
+    this.#error = error.message
+    this.#handOver.stop(error)
+    this.#failed.resolve(error)
+  }
+}
+
+/** Two names of one file must mean one lock. */
+function realPath(path: string): string {
+  if (path === '' || path === ':memory:')
+    throw new StoreError('cannot_open', 'A database needs a file; without one, use the memory store.')
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
+  } catch (error) {
+    throw new StoreError('cannot_open', `The directory of ${path} cannot be used.`, error)
+  }
+}

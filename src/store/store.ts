@@ -1,0 +1,190 @@
+import type {
+  Cursor,
+  InputMessage,
+  LogBounds,
+  Message,
+  QueuedInput,
+  Request,
+  Run,
+  Session,
+  SessionAgent,
+  SessionError,
+  Summary,
+} from '../protocol/protocol.ts'
+
+/** A session as it is stored: everything but its items. */
+export interface SessionRecord extends Omit<Session, 'messages'> {
+  /** The agent it runs; set by its first run. */
+  readonly agent?: SessionAgent | undefined
+  /** Nobody chose a safety policy yet, so the author's default still applies to the first run. */
+  readonly policy_pending: boolean
+  /** Items ever added: the position of the next one. */
+  readonly num_items: number
+  /** Messages, without system messages. */
+  readonly num_messages: number
+  readonly parent_id?: string | undefined
+}
+
+/** What an item of a session holds. */
+export type ItemBody =
+  | { readonly kind: 'message'; readonly message: Message }
+  | { readonly kind: 'error'; readonly error: SessionError }
+  | { readonly kind: 'summary'; readonly summary: Summary }
+
+/** One entry of a session, in order of `position`, which starts at 0 and is never reused. */
+export interface ItemRecord {
+  readonly id: string
+  readonly session_id: string
+  readonly position: number
+  readonly body: ItemBody
+}
+
+/** A queued input, with the key it was sent with. */
+export interface InputRecord extends QueuedInput {
+  readonly message: InputMessage
+}
+
+/** The answer that belongs to an idempotency key. */
+export interface KeyRecord {
+  readonly scope: string
+  readonly key: string
+  readonly fingerprint: string
+  readonly status: number
+  readonly body: string
+  readonly created_at: string
+}
+
+/** Consecutive events of one session, framed and joined: at most 64 KiB, or one event. */
+export interface Segment {
+  readonly first: Cursor
+  readonly last: Cursor
+  readonly text: string
+}
+
+/** One thing that a group writes. A `put` writes the whole record, new or not. */
+export type Change =
+  | { readonly kind: 'session.put'; readonly session: SessionRecord }
+  /** Removes the session with its items, runs, inputs, requests and events; keys stay until they are old. */
+  | { readonly kind: 'session.delete' }
+  | { readonly kind: 'item.put'; readonly item: ItemRecord }
+  | { readonly kind: 'run.put'; readonly run: Run }
+  | { readonly kind: 'input.put'; readonly input: InputRecord }
+  | { readonly kind: 'request.put'; readonly request: Request }
+  | { readonly kind: 'key.put'; readonly key: KeyRecord }
+  | { readonly kind: 'events.append'; readonly at: string; readonly segment: Segment }
+
+/** What one session decided in one tick: committed whole or not at all. */
+export interface Group {
+  readonly session_id: string
+  readonly changes: readonly Change[]
+}
+
+/** Which sessions a list shows. All conditions must hold; only root sessions are listed. Times are RFC 3339. */
+export interface SessionFilter {
+  /** Text that the title must contain, whatever its case. */
+  readonly q?: string | undefined
+  readonly starred?: boolean | undefined
+  /** Source key of the agent. */
+  readonly agent?: string | undefined
+  readonly created_after?: string | undefined
+  readonly created_before?: string | undefined
+  readonly limit: number
+  /** Where the page before ended. */
+  readonly cursor?: string | undefined
+}
+
+/** `next` is the cursor of the page that follows, if there is one. */
+export interface Page<T> {
+  readonly entries: readonly T[]
+  readonly next: string | undefined
+}
+
+/** Which items of a session to read, in order of position: all, those from a position on, or the newest. */
+export type ItemRange = { readonly from: number; readonly limit?: number | undefined } | { readonly last: number }
+
+export interface StoreHealth {
+  readonly connected: boolean
+  /** Why not, for an operator: no secrets, no paths of clients. */
+  readonly error: string | undefined
+}
+
+/**
+ * Where sessions live.
+ *
+ * - S1. A read sees every write whose promise has resolved.
+ * - S2. What is absent is `undefined`; a read throws only when the store is broken.
+ * - S3. A write whose promise has resolved survives a killed process and a power cut.
+ * - S4. Writes of one session commit in the order they were given; a group commits whole or not at all, and one that
+ *   cannot be written rejects alone: the groups of other sessions that were handed over with it commit.
+ * - S5. A write that cannot be committed rejects with `Refusal('store_unavailable')`; whether it took effect is unknown
+ *   to its caller. Later groups of the same session that were handed over before the rejection was told reject too.
+ * - S6. The head of a log never shrinks: `retain` keeps each session's newest segment.
+ */
+export interface Store {
+  /** Opens the store: takes ownership, brings the schema up to date. Throws {@link StoreError} when it cannot. */
+  open(): Promise<void>
+
+  session(id: string): SessionRecord | undefined
+  /** Newest first; sessions of the same instant by id, descending. */
+  sessions(filter: SessionFilter): Page<SessionRecord>
+  /** Titles that begin with `prefix`, to number forks. */
+  titles(prefix: string): readonly string[]
+  items(sessionId: string, range: ItemRange): readonly ItemRecord[]
+  run(sessionId: string, runId: string): Run | undefined
+  /** Newest first. */
+  runs(sessionId: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Page<Run>
+  /** Runs of all sessions that are stored as running. */
+  unfinishedRuns(): readonly Run[]
+  /** Inputs that are still queued, oldest first. */
+  inputs(sessionId: string): readonly InputRecord[]
+  /** Requests of a session, oldest first; only the open ones if asked. */
+  requests(sessionId: string, which: 'open' | 'all'): readonly Request[]
+  key(scope: string, key: string): KeyRecord | undefined
+  bounds(sessionId: string): LogBounds
+  /**
+   * Whole segments that hold events after a cursor, joined: at most 256 KiB or one segment. The first may begin before
+   * the cursor's successor, or after it when retention has passed.
+   */
+  events(sessionId: string, after: Cursor): Segment | undefined
+
+  /** Hands a group over. The promise resolves when it is committed. */
+  write(group: Group): Promise<void>
+  /** While the hand-over is full: a promise that resolves when there is room again. */
+  readonly pressure: Promise<void> | undefined
+  /** Resolves when everything that was handed over before has been committed or rejected. */
+  flush(): Promise<void>
+  /** Removes events older than `before` (RFC 3339) and all but the newest `keep` events of each session. Returns how many segments. */
+  retain(policy: { readonly before: string; readonly keep?: number | undefined }): Promise<number>
+  /** Removes idempotency keys made before `before` (RFC 3339). */
+  forgetKeys(before: string): Promise<number>
+
+  health(): StoreHealth
+  /** Resolves when the store can never write again (fsync error, corrupt file, dead writer): the process must end. */
+  readonly failed: Promise<StoreError>
+  /** Commits what was handed over, then closes. Twice is harmless. */
+  close(): Promise<void>
+}
+
+/** Why a store cannot be opened or cannot go on. */
+export const storeErrorCodes = [
+  'owned',
+  'foreign_file',
+  'newer_file',
+  'migration_failed',
+  'cannot_open',
+  'corrupt',
+] as const
+
+/** The message is one sentence for an operator. */
+export class StoreError extends Error {
+  readonly code: (typeof storeErrorCodes)[number]
+
+  constructor(code: (typeof storeErrorCodes)[number], message: string, cause?: unknown) {
+    super(message, { cause })
+    this.name = 'StoreError'
+    this.code = code
+  }
+}
+
+export { createMemoryStore } from './memory-store.ts'
+export { createSqliteStore } from './sqlite-store.ts'

@@ -1,0 +1,167 @@
+import { existsSync, readdirSync } from 'node:fs'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createAgentSources } from '../../src/agent-file/agent-file.ts'
+import { createModels } from '../../src/models/models.ts'
+import { Refusal } from '../../src/protocol/protocol.ts'
+import { type Agents, createAgents } from '../../src/runtime/runtime.ts'
+import { carryOut, session, text, user } from './run-context.ts'
+import { scripted } from './test-agent.ts'
+
+async function agentsIn(source: string): Promise<Agents> {
+  const sources = await createAgentSources({ source, env: {} })
+  onTestFinished(() => sources.close())
+  return createAgents({ sources, models: createModels({ env: {} }) })
+}
+
+async function agents(files: Readonly<Record<string, string>>): Promise<Agents> {
+  const dir = await mkdtemp(join(tmpdir(), 'agents-'))
+  onTestFinished(() => rm(dir, { recursive: true }))
+  for (const [name, yaml] of Object.entries(files)) await writeFile(join(dir, `${name}.yaml`), yaml)
+  return await agentsIn(dir)
+}
+
+async function refusalOf(promise: Promise<unknown>): Promise<Refusal> {
+  const error = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  )
+  if (error instanceof Refusal) return error
+  throw new Error('nothing was refused', { cause: error })
+}
+
+const plain = scripted([[{ text: 'hello' }]])
+
+it('lists agents, shows one, and runs it', async () => {
+  const served = await agents({ plain })
+  expect(await served.list()).toEqual([{ name: 'plain', description: 'A test agent', multi: false }])
+  expect(await served.view('plain')).toMatchObject({ agents: [{ Name: 'root', model: 'played' }] })
+  const runtime = await served.open({ source: 'plain' })
+  expect(runtime.agent).toBe('root')
+  expect(text(await carryOut(runtime, session([user('hi')])))).toBe('hello')
+  await served.close()
+})
+
+it('refuses a source and an agent that are not there', async () => {
+  const served = await agents({ plain })
+  expect(await refusalOf(served.open({ source: 'nobody' }))).toMatchObject({ code: 'unknown_agent' })
+  expect(await refusalOf(served.open({ source: 'plain', name: 'nobody' }))).toMatchObject({ code: 'unknown_agent' })
+  expect(await refusalOf(served.view('nobody'))).toMatchObject({ code: 'unknown_agent' })
+})
+
+it('counts no tools where there are none, and refuses to count those it cannot start', async () => {
+  const served = await agents({ plain, shell: scripted([[]], 'toolsets: [{type: shell}]') })
+  expect(await served.toolCount({ source: 'plain' })).toBe(0)
+  expect(await refusalOf(served.toolCount({ source: 'shell' }))).toMatchObject({ code: 'agent_not_supported' })
+})
+
+it('names everything that an agent uses in vain, each once', async () => {
+  const keys = 'toolsets: [{type: shell}, {type: think}]\nskills: true\ncache: {enabled: true}'
+  const routed = scripted([[]], keys).replace('model: test', 'model: test\n    routing: [{model: a/b, examples: [x]}]')
+  const refusal = await refusalOf((await agents({ routed })).open({ source: 'routed' }))
+  expect(refusal.code).toBe('agent_not_supported')
+  expect(refusal.details?.map(({ path }) => path)).toEqual([
+    'agents.root.toolsets[0]',
+    'agents.root.toolsets[1]',
+    'agents.root.skills',
+    'agents.root.cache',
+    'models.played.routing',
+  ])
+  expect(refusal.message).toContain('Toolsets of type think are not supported yet.')
+})
+
+const agentKeys = [
+  'use_toolsets: [shared]',
+  'sub_agents: [other]',
+  'handoffs: [other]',
+  'force_handoff: other',
+  'harness: {type: codex}',
+  'hooks: {session_start: [{type: command, command: "true"}]}',
+  'skills: [local]',
+  'use_skills: [shared]',
+  'structured_output: {name: x, schema: {type: object}}',
+  'code_mode_tools: true',
+  'add_prompt_files: [AGENTS.md]',
+  'budgets: [small]',
+  'cache: {path: x}',
+]
+const shared = `
+  other: {model: played}
+toolsets: {shared: {type: think}}
+skills: {shared: [local]}
+budgets: {small: {max_cost: 1}}
+`
+
+it.each(agentKeys)('refuses an agent with %s', async (keys) => {
+  const agent = scripted([[]], keys).replace('\nmodels:', `${shared}models:`)
+  const refusal = await refusalOf((await agents({ agent })).open({ source: 'agent', name: 'root' }))
+  expect(refusal.code).toBe('agent_not_supported')
+  expect(refusal.details).toEqual([
+    { path: `agents.root.${keys.split(':')[0]}`, message: expect.stringContaining('not supported yet') },
+  ])
+})
+
+it.each([
+  ['a budget of the whole file', `${plain}budget: {max_cost: 1}`, 'budget'],
+  ['a model that is chosen automatically', 'agents: {root: {model: auto}}', 'agents.root.model'],
+  ['no model at all', 'agents: {root: {instruction: hi}}', 'agents.root.model'],
+  ['models that alternate', 'agents: {root: {model: "openai/a,openai/b"}}', 'agents.root.model'],
+  [
+    'the first model that is available',
+    'agents: {root: {model: any}}\nmodels: {any: {first_available: [openai/a]}}',
+    'models.any.first_available',
+  ],
+])('refuses an agent with %s', async (_, agent, path) => {
+  const refusal = await refusalOf((await agents({ agent })).open({ source: 'agent' }))
+  expect(refusal).toMatchObject({ code: 'agent_not_supported', details: [{ path }] })
+})
+
+it.each(['amazon-bedrock/nova', 'nobody/knows'])('refuses an agent on the model %s', async (model) => {
+  const files = { alone: `agents: {root: {model: ${model}}}`, more: `agents: {root: {model: ${model}, skills: true}}` }
+  const served = await agents(files)
+  expect(await refusalOf(served.open({ source: 'alone' }))).toMatchObject({ code: 'invalid_model' })
+  expect(await refusalOf(served.open({ source: 'more' }))).toMatchObject({
+    code: 'agent_not_supported',
+    details: [{ path: 'agents.root.skills' }, { path: 'agents.root.model' }],
+  })
+})
+
+it('opens an agent with keys that do no harm without tools', async () => {
+  const keys = `welcome_message: hi
+add_date: true
+add_environment_info: true
+readonly: true
+safety: strict
+max_iterations: 3
+num_history_items: 10
+session_compaction: false
+compaction_threshold: 0.5
+max_tool_result_tokens: 5
+commands: {a: b}
+cache: {enabled: false}
+skills: false
+toolsets: []
+fallback: {models: [openai/gpt-4o]}`
+  const harmless = `${scripted([[{ text: 'fine' }]], keys)}permissions: {deny: [shell]}\nmetadata: {author: me}`
+  const runtime = await (await agents({ harmless })).open({ source: 'harmless' })
+  expect(text(await carryOut(runtime, session([user('hi')])))).toBe('fine')
+})
+
+const examples = '../shared/data/agents'
+const missing = existsSync(examples) ? '' : ` (skipped: ${examples} is not there)`
+
+describe.skipIf(!existsSync(examples))(`the collected agent files${missing}`, () => {
+  it('open, or say what they use in vain', async () => {
+    const served = await agentsIn(examples)
+    for (const file of readdirSync(examples)) {
+      const source = basename(file, '.yaml')
+      const said = await served.open({ source }).then(
+        () => 'opened',
+        (error: unknown) => (error instanceof Refusal ? error.code : error),
+      )
+      expect(['opened', 'agent_not_supported', 'invalid_model'], source).toContain(said)
+    }
+  })
+})

@@ -1,0 +1,77 @@
+import { expect, it } from 'vitest'
+import type { Agent } from '../../src/agent-file/agent-file.ts'
+import type { Item, Message } from '../../src/protocol/protocol.ts'
+import { prompt } from '../../src/runtime/prompt.ts'
+import { assistant, user } from './run-context.ts'
+
+const surroundings = { now: new Date('2026-09-21T12:00:00'), workingDir: '/somewhere' }
+
+function said(agent: Partial<Agent>, ...history: readonly (Message | Item)[]): readonly string[] {
+  const items = history.map((entry) => ('agent_name' in entry ? { message: entry } : entry))
+  return prompt({ Name: 'root', ...agent }, surroundings, items).map(({ role, content }) => `${role}: ${content}`)
+}
+
+function called(...ids: readonly string[]): Message {
+  return assistant('', { tool_calls: ids.map((id) => ({ id, type: 'function', function: { name: 'x' } })) })
+}
+
+function result(id: string): Message {
+  return { agent_name: 'root', message: { role: 'tool', content: `result ${id}`, tool_call_id: id } }
+}
+
+it('begins with the instruction, then what changes from day to day', () => {
+  const agent = { instruction: 'Be kind.', add_date: true, add_environment_info: true }
+  const [instruction, context, ...rest] = said(agent, user('hi'))
+  expect(instruction).toBe('system: Be kind.')
+  expect(context).toMatch(/^system: Today is Mon Sep 21 2026\.\n\nThe environment/)
+  expect(context).toContain('Working directory: /somewhere')
+  expect(context).toContain('Git repository: no')
+  expect(rest).toEqual(['user: hi'])
+})
+
+it('has no system message when there is nothing to say in it', () => {
+  expect(said({}, user('hi'))).toEqual(['user: hi'])
+})
+
+it('leaves out cut answers, failures and stored system messages', () => {
+  const system: Message = { agent_name: '', message: { role: 'system', content: 'obey' } }
+  const history = [
+    user('hi'),
+    assistant('half', { finish_reason: 'interrupted' }),
+    { error: { message: 'broken' } },
+    system,
+  ]
+  expect(said({}, ...history, user('again'))).toEqual(['user: hi', 'user: again'])
+})
+
+it('puts the last summary in place of what it stands for', () => {
+  const history = [user('one'), { summary: 'old' }, user('two'), assistant('three'), { summary: 'new' }, user('four')]
+  const [summary, ...rest] = said({}, ...history)
+  expect(summary).toMatch(/^user: Summary .*\n\nnew$/)
+  expect(rest).toEqual(['user: four'])
+})
+
+it('keeps what the last summary kept', () => {
+  const history = [user('one'), user('two'), assistant('three'), { summary: 'new', first_kept_entry: 1 }, user('four')]
+  expect(said({}, ...history).slice(1)).toEqual(['user: two', 'assistant: three', 'user: four'])
+})
+
+it('sends the latest messages only, where the agent says how many', () => {
+  expect(said({ num_history_items: 2 }, user('one'), assistant('two'), user('three'))).toEqual([
+    'assistant: two',
+    'user: three',
+  ])
+})
+
+it('answers calls whose run was stopped, and leaves out results without their call', () => {
+  const lines = said({}, result('0'), user('go'), called('1', '2'), result('2'), user('on'), called('3'))
+  expect(lines).toEqual([
+    'user: go',
+    'assistant: ',
+    'tool: result 2',
+    'tool: The call was stopped before it had a result.',
+    'user: on',
+    'assistant: ',
+    'tool: The call was stopped before it had a result.',
+  ])
+})

@@ -1,0 +1,98 @@
+import type { Item, Message, StopReason } from '../../src/protocol/protocol.ts'
+import type { RunContext, Runtime, RuntimeEvent } from '../../src/runtime/runtime.ts'
+
+/** A session as small as can be: queues that a test fills, and an abort. */
+export interface TestSession {
+  readonly context: RunContext
+  readonly steering: Message[]
+  readonly followUps: Message[]
+  /** Everything that the run took, in order. */
+  readonly taken: string[]
+  stop(): void
+}
+
+export function user(content: string): Message {
+  return { agent_name: '', message: { role: 'user', content } }
+}
+
+export function assistant(content: string, more: Partial<Message['message']> = {}): Message {
+  return { agent_name: 'root', message: { role: 'assistant', content, ...more } }
+}
+
+export function session(
+  history: readonly (Message | Item)[],
+  more: Partial<Pick<RunContext, 'model' | 'untitled'>> & { readonly maxIterations?: number } = {},
+): TestSession {
+  const abort = new AbortController()
+  const steering: Message[] = []
+  const followUps: Message[] = []
+  const taken: string[] = []
+  const take = (messages: readonly Message[]) => {
+    taken.push(...messages.map(({ message }) => message.content))
+    return messages
+  }
+  const context: RunContext = {
+    signal: abort.signal,
+    history: history.map((entry) => ('agent_name' in entry ? { message: entry } : entry)),
+    model: more.model,
+    untitled: more.untitled ?? false,
+    settings: () => ({
+      safety_policy: '',
+      permissions: {},
+      working_dir: undefined,
+      max_iterations: more.maxIterations ?? 0,
+    }),
+    takeSteering: () => take(steering.splice(0)),
+    takeFollowUp: () => take(followUps.splice(0, 1))[0],
+    ask: () => Promise.reject(new Error('nobody is asked anything here')),
+  }
+  return { context, steering, followUps, taken, stop: () => abort.abort() }
+}
+
+export interface Outcome {
+  readonly events: readonly RuntimeEvent[]
+  readonly reason: StopReason | undefined
+  readonly error: unknown
+}
+
+/** Carries a run to its end; `onEvent` sees each event before the run goes on. */
+export async function carryOut(
+  runtime: Runtime,
+  { context }: TestSession,
+  onEvent: (event: RuntimeEvent) => void = () => {},
+): Promise<Outcome> {
+  const events: RuntimeEvent[] = []
+  const run = runtime.run(context)
+  try {
+    for (;;) {
+      const step = await run.next()
+      if (step.done) return { events, reason: step.value, error: undefined }
+      events.push(step.value)
+      onEvent(step.value)
+    }
+  } catch (error) {
+    return { events, reason: undefined, error }
+  }
+}
+
+export function types({ events }: Outcome): readonly string[] {
+  return events.map(({ type }) => type)
+}
+
+/** What was said, as a reader of the deltas puts it together. */
+export function text({ events }: Outcome): string {
+  return events.map((event) => (event.type === 'agent_choice' ? event.content : '')).join('')
+}
+
+/** The messages that the run stored. */
+export function stored({ events }: Outcome): readonly Message['message'][] {
+  return events.flatMap((event) => (event.type === 'message_added' ? [event.message.message] : []))
+}
+
+export function warnings({ events }: Outcome): readonly string[] {
+  return events.flatMap((event) => (event.type === 'warning' ? [event.message] : []))
+}
+
+export function titles({ events }: Outcome): readonly string[] {
+  return events.flatMap((event) => (event.type === 'session_title' ? [event.title] : []))
+}
