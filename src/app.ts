@@ -1,8 +1,11 @@
-import { accessSync } from 'node:fs'
-import Fastify from 'fastify'
 import type { Logger } from 'pino'
-import { type Config, isUrl } from './config.ts'
-import { listen } from './server/listen.ts'
+import { createAgentSources } from './agent-file/agent-file.ts'
+import type { Config } from './config.ts'
+import { createModels } from './models/models.ts'
+import { createAgents } from './runtime/runtime.ts'
+import { buildServer, listen } from './server/server.ts'
+import { SessionManager } from './session-manager/session-manager.ts'
+import { createSqliteStore } from './store/store.ts'
 import { version } from './version.ts'
 
 /** What the process lends the application. */
@@ -14,20 +17,58 @@ export interface Env {
 
 /** The whole server. `close()` ends it in order within the grace period; twice is harmless. */
 export interface App {
-  /** Starts to listen and answers where. */
+  /** Starts to listen, takes ownership of the database, and answers where it listens. */
   listen(): Promise<string>
   close(): Promise<void>
   /** Resolves with the error after which the store cannot be trusted; otherwise never. */
   readonly failed: Promise<Error>
 }
 
-export async function createApp(config: Config, _env: Env): Promise<App> {
-  if (!isUrl(config.source)) accessSync(config.source)
-  const server = Fastify()
-  server.get('/health', async () => ({ status: 'ok', version }))
+/** What the end needs after the runs have had their time: to end the tails, commit and close. */
+const closingMs = 1500
+
+/** Puts the rooms together: the only place that knows what is behind each door. */
+export async function createApp(config: Config, { logger, variables }: Env): Promise<App> {
+  const { source, pullInterval } = config
+  const pullIntervalMinutes = pullInterval === undefined ? undefined : pullInterval / 60_000
+  const sources = await createAgentSources({ source, env: variables, pullIntervalMinutes })
+  const store = createSqliteStore({ path: config.sessionDb, ownerWaitMs: config.ownerWait })
+  const manager = new SessionManager({
+    store,
+    agents: createAgents({ sources, models: createModels({ env: variables }) }),
+    maxConcurrentRuns: config.maxConcurrentRuns,
+    ringCapacity: config.ringCapacity,
+    eventRetentionMs: config.eventRetention,
+    workingDirRoot: config.sessionWorkingdirRoot,
+    workingDir: config.workingDir,
+    onDefect: (err) => logger.error({ err }, 'a defect'),
+  })
+  const server = await buildServer(manager, {
+    authToken: config.authToken,
+    maxRequestSize: config.maxRequestSize,
+    corsOrigins: config.corsOrigin,
+    hosts: config.listen.kind === 'tcp' ? [config.listen.host] : [],
+    onDisconnect: config.onDisconnect,
+    sseMaxAgeMs: config.sseMaxAge,
+    version,
+    logger,
+  })
+  let closing: Promise<void> | undefined
   return {
-    listen: () => listen(server, config.listen),
-    close: () => server.close(),
-    failed: new Promise(() => {}),
+    listen: async () => {
+      const url = await listen(server, config.listen)
+      await manager.start()
+      return url
+    },
+    close: () => {
+      closing ??= (async () => {
+        await manager.drain(Math.max(config.shutdownGrace - closingMs, 0))
+        await server.close()
+        await manager.close()
+        await sources.close()
+      })()
+      return closing
+    },
+    failed: store.failed,
   }
 }

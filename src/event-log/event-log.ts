@@ -49,6 +49,8 @@ export interface EventLog {
   readonly published: Cursor
   /** Tails that are open. */
   readonly readers: number
+  /** Bytes that were appended and not drained yet. */
+  readonly undrainedBytes: number
   append(event: ForeignEvent): Cursor
   /** Takes what was appended since the last call, to be committed: segments of at most 64 KiB or one event. */
   drain(): readonly Segment[]

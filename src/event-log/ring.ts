@@ -31,10 +31,13 @@ export class Ring {
     return this.#next - 1
   }
 
-  push(frame: string): void {
+  /** Returns the bytes of the frame. */
+  push(frame: string): number {
+    const bytes = Buffer.byteLength(frame)
     this.#frames.push(frame)
-    this.#bytes += Buffer.byteLength(frame)
+    this.#bytes += bytes
     this.#next += 1
+    return bytes
   }
 
   /** The frame of an event that the ring holds. */

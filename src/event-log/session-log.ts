@@ -19,6 +19,7 @@ class SessionLog implements EventLog {
   readonly #ring: Ring
   #published: Cursor
   #drained: Cursor
+  #undrainedBytes = 0
   /** The page that the newest commit made: readers that keep up share its bytes. */
   #newest: Frames | undefined
   #waiting: (() => void)[] = []
@@ -41,18 +42,23 @@ class SessionLog implements EventLog {
     return this.#published
   }
 
+  get undrainedBytes(): number {
+    return this.#undrainedBytes
+  }
+
   get readers(): number {
     return this.#readers
   }
 
   append(event: ForeignEvent): Cursor {
     const seq = this.#ring.last + 1
-    this.#ring.push(frame(seq, encode(event)))
+    this.#undrainedBytes += this.#ring.push(frame(seq, encode(event)))
     return seq
   }
 
   drain(): readonly Segment[] {
     const segments: Segment[] = []
+    this.#undrainedBytes = 0
     while (this.#drained < this.#ring.last) {
       const segment = this.#join(this.#drained, this.#ring.last, {
         events: Number.POSITIVE_INFINITY,

@@ -58,10 +58,10 @@ export class Attachments {
     }
   }
 
-  /** Pumps a source until it ends; `onEnd` is told why when it ended by itself. */
+  /** Pumps a source until it ends, as fast as `onEvent` takes it; `onEnd` is told why when it ended by itself. */
   registerSource(
     source: EventSource,
-    onEvent: (event: ForeignEvent) => void,
+    onEvent: (event: ForeignEvent) => Promise<void> | undefined,
     onEnd: (failure: unknown) => void,
   ): Attachment {
     if (this.#source !== undefined) throw new Refusal('already_attached', 'The session has an event source already')
@@ -87,11 +87,11 @@ export class Attachments {
 
 async function pump(
   events: AsyncIterable<ForeignEvent>,
-  onEvent: (event: ForeignEvent) => void,
+  onEvent: (event: ForeignEvent) => Promise<void> | undefined,
   signal: AbortSignal,
 ): Promise<void> {
   for await (const event of events) {
     if (signal.aborted) return
-    onEvent(event)
+    await onEvent(event)
   }
 }

@@ -12,8 +12,8 @@ export class Gate {
   readonly #runs: () => RunControl
   /** Set by the deletion: resolves when the last run has left. */
   #deletion: Promise<void> | undefined
-  /** Set when a commit failed: resolves when the last run has left. */
-  #lost: Promise<void> | undefined
+  /** Set when nothing is recorded any more: why, and a promise that resolves when the last run has left. */
+  #closed: { readonly code: 'store_unavailable' | 'shutting_down'; readonly left: Promise<void> } | undefined
 
   constructor(state: SessionState, attachments: Attachments, runs: () => RunControl) {
     this.#state = state
@@ -35,11 +35,11 @@ export class Gate {
 
   /** What an action does in the state the session is in; throws when it is refused. */
   decide(action: Action): Exclude<Outcome, object> {
-    if (this.#lost !== undefined) throw new Refusal('store_unavailable', undefined, { retryAfter: 1 })
+    if (this.#closed !== undefined) throw new Refusal(this.#closed.code, undefined, { retryAfter: 1 })
     const outcome = outcomes[this.status][action]
     if (typeof outcome === 'object') throw new Refusal(outcome.refuse)
     const writes = action !== 'read' && action !== 'cancel' && action !== 'delete'
-    if (writes && this.#state.around.store.pressure !== undefined) {
+    if (writes && this.#state.recorder.pressure !== undefined) {
       throw new Refusal('overloaded', undefined, { retryAfter: 1 })
     }
     return outcome
@@ -64,14 +64,14 @@ export class Gate {
     this.#deletion = left
   }
 
-  /** From now on nothing can be committed, though a run may need a moment to leave. */
-  closeForLoss(left: Promise<void>): void {
-    this.#lost = left
+  /** From now on nothing is recorded, though a run may need a moment to leave. */
+  close(code: 'store_unavailable' | 'shutting_down', left: Promise<void>): void {
+    this.#closed = { code, left }
   }
 
   /** Resolves when no run goes on. */
   async left(): Promise<void> {
-    await (this.#deletion ?? this.#lost ?? this.#runs().current?.ended)
+    await (this.#deletion ?? this.#closed?.left ?? this.#runs().current?.ended)
   }
 }
 

@@ -22,7 +22,7 @@ export class IdempotencyKeys {
     return true
   }
 
-  /** Frees a key whose effect failed. */
+  /** Ends a reservation: the effect is committed, and its key with it, or it failed, and the key is free. */
   free(key: string): void {
     this.#reserved.delete(key)
   }

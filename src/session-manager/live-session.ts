@@ -127,8 +127,9 @@ export class LiveSession {
   /** Pumps the events of somebody else into the log, also with no reader. */
   registerEventSource(source: EventSource): Attachment {
     this.#gate.decide('configure')
-    const tell = (event: ForeignEvent): void => {
+    const tell = (event: ForeignEvent): Promise<void> | undefined => {
       this.#state.recorder.foreignEvent(event)
+      return this.#state.recorder.pressure
     }
     return this.attachments.registerSource(source, tell, (failure) => {
       if (failure !== undefined) this.#state.around.onDefect(failure)
@@ -164,7 +165,9 @@ export class LiveSession {
   async leave(): Promise<void> {
     this.#state.recorder.leave()
     this.attachments.end()
-    await this.#control.abandon()
+    const left = this.#control.abandon()
+    this.#gate.close('shutting_down', left)
+    await left
     await this.settled().catch(() => {})
     this.#state.log.close()
   }
@@ -195,7 +198,7 @@ export class LiveSession {
 
   /** A commit failed: what is in memory may not be what is stored. The next use loads the session again. */
   #throwAway(): void {
-    this.#gate.closeForLoss(this.#control.abandon())
+    this.#gate.close('store_unavailable', this.#control.abandon())
     this.#state.log.close()
     this.attachments.end()
     this.#life.onGone()

@@ -2,6 +2,9 @@ import type { EventLog } from '../event-log/event-log.ts'
 import type { Cursor, EventBody, ForeignEvent } from '../protocol/protocol.ts'
 import type { Change, Store } from '../store/store.ts'
 
+/** What one session may decide while its group before is being committed. */
+const mostUndrainedBytes = 4 * 1024 * 1024
+
 interface OpenGroup {
   /** By record: a later put of the same record replaces the earlier one. */
   readonly changes: Map<string, Change>
@@ -63,6 +66,11 @@ export class Recorder {
   /** Resolves when everything recorded so far is committed; rejects when it cannot be. */
   settled(): Promise<void> {
     return this.#lost ?? (this.#open ?? this.#inFlight)?.committed.promise ?? Promise.resolve()
+  }
+
+  /** While too much waits to be committed: a promise that resolves when there is room again. */
+  get pressure(): Promise<void> | undefined {
+    return this.#store.pressure ?? (this.#log.undrainedBytes > mostUndrainedBytes ? this.settled() : undefined)
   }
 
   /** False once nothing is recorded any more. */

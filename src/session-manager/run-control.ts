@@ -177,7 +177,7 @@ export class RunControl {
       const step = await events.next()
       if (step.done === true) return step.value
       this.#apply(run, step.value)
-      const { pressure } = this.#state.around.store
+      const { pressure } = this.#state.recorder
       if (pressure !== undefined) await pressure
     }
   }
@@ -224,7 +224,7 @@ export class RunControl {
       settings: () => ({
         safety_policy: state.record.safety_policy ?? '',
         permissions: state.record.permissions ?? {},
-        working_dir: state.record.working_dir,
+        working_dir: state.record.working_dir ?? state.around.workingDir,
         max_iterations: state.record.max_iterations,
       }),
       takeSteering: () => state.queue.takeSteering().map((input) => state.deliver(input, run.id)),

@@ -53,6 +53,7 @@ export class SessionInputs {
     this.#keepKey(key, messages)
     if (outcome === 'start' && this.#attachments.injector === undefined) this.#control.startQueued()
     await this.#state.recorder.settled()
+    if (key !== undefined) this.#keys.free(key)
     return { streaming: !this.#state.around.isDraining(), duplicate: false }
   }
 

@@ -66,6 +66,8 @@ export interface SessionManagerOptions {
   readonly eventRetentionMs?: number | undefined
   /** Sessions may only work below this directory. */
   readonly workingDirRoot?: string | undefined
+  /** Where sessions work that name no directory; without it where the process works. */
+  readonly workingDir?: string | undefined
   /** Is told of every defect, once. */
   readonly onDefect?: ((error: unknown) => void) | undefined
 }
@@ -104,6 +106,7 @@ export class SessionManager {
       store: options.store,
       agents: options.agents,
       slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
+      workingDir: options.workingDir,
       ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
       isDraining: () => this.#phase !== 'ready',
       onDefect: (error) => options.onDefect?.(error),

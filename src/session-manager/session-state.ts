@@ -13,6 +13,8 @@ export interface Surroundings {
   readonly store: Store
   readonly agents: Agents
   readonly slots: RunSlots
+  /** Where sessions work that name no directory. */
+  readonly workingDir: string | undefined
   readonly ring: { readonly events: number; readonly bytes: number }
   /** True once the server takes no new work. */
   isDraining(): boolean
