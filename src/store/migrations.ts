@@ -94,6 +94,7 @@ const first: Migration = {
       session INTEGER NOT NULL,
       first INTEGER NOT NULL,
       last INTEGER NOT NULL,
+      size INTEGER NOT NULL,
       id INTEGER NOT NULL,
       PRIMARY KEY (session, first)
     ) WITHOUT ROWID;

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync } from 'node:fs'
+import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, truncateSync } from 'node:fs'
 import Database from 'better-sqlite3'
 import { type Migration, migrate, migrations } from './migrations.ts'
 import { openConnection } from './sqlite-connection.ts'
@@ -42,20 +42,28 @@ export function checkFile(path: string, newest: number = migrations.length): voi
  * write-ahead log. Throws {@link StoreError}; a file whose migration fails is as it was.
  */
 export function prepareFile(path: string, list: readonly Migration[] = migrations): void {
-  let db: Database.Database | undefined
+  const wasEmpty = readAt(path, 0, 1).length === 0
   try {
-    db = openConnection(path)
-    makeShrinkable(db)
-    migrate(db, applicationId, list)
-    db.pragma('journal_mode = WAL')
-    db.pragma('wal_checkpoint(TRUNCATE)')
+    prepare(path, list)
   } catch (error) {
+    // Choosing the vacuum mode has begun the file before the first migration.
+    if (wasEmpty && existsSync(path)) truncateSync(path)
     if (error instanceof StoreError) throw error
     const code = codeOf(error)
     if (severityOf(code) === 'fatal') throw new StoreError('corrupt', `${path} is damaged (${code}).`, error)
     throw new StoreError('cannot_open', `${path} cannot be opened (${code}).`, error)
+  }
+}
+
+function prepare(path: string, list: readonly Migration[]): void {
+  const db = openConnection(path)
+  try {
+    makeShrinkable(db)
+    migrate(db, applicationId, list)
+    db.pragma('journal_mode = WAL')
+    db.pragma('wal_checkpoint(TRUNCATE)')
   } finally {
-    db?.close()
+    db.close()
   }
 }
 
@@ -80,9 +88,10 @@ function isEmpty(page: Buffer): boolean {
 
 function foreign(path: string, log: Log): StoreError {
   const tables = tablesOf(path, log)
-  const ancestor = ['sessions', 'session_items', 'migrations'].every((name) => tables.includes(name))
+  // The oldest ones have no `session_items` yet.
+  const ancestor = ['sessions', 'migrations'].every((name) => tables.includes(name))
   const whose = ancestor
-    ? 'is the session database of docker-agent, which this program cannot use'
+    ? 'is a session database of docker-agent, which this program cannot use'
     : 'belongs to another program'
   return new StoreError(
     'foreign_file',

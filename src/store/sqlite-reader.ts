@@ -40,10 +40,12 @@ interface BoundsRow {
   readonly head: number | null
 }
 
-interface SegmentRow {
-  readonly id: number
+interface Ends {
   readonly first: number
   readonly last: number
+}
+
+interface SegmentRow extends Ends {
   readonly size: number
 }
 
@@ -135,14 +137,10 @@ export class SqliteReader {
   events(sessionId: string, after: Cursor): Segment | undefined {
     return this.#atOnce(() => {
       const range = { id: sessionId, after, limit: eventPage.segments }
-      const placed = this.#sql.placed.all(range)
-      const rest =
-        placed.length < range.limit ? this.#sql.unplaced.all({ ...range, limit: range.limit - placed.length }) : []
-      const page = fitting([...placed, ...rest])
-      const [first, last] = [page.at(0), page.at(-1)]
-      if (first === undefined || last === undefined) return undefined
-      const texts = this.#sql.texts.all({ ids: JSON.stringify(page.map(({ id }) => id)) })
-      return { first: first.first, last: last.last, text: texts.map(({ text }) => text).join('') }
+      const placed = fitting(this.#sql.placed.all(range))
+      if (placed.length > 0) return joined(placed, (ends) => this.#sql.placedTexts.all({ id: sessionId, ...ends }))
+      const unplaced = fitting(this.#sql.unplaced.all(range))
+      return joined(unplaced, (ends) => this.#sql.unplacedTexts.all({ id: sessionId, ...ends }))
     })
   }
 
@@ -194,21 +192,36 @@ function prepareAll(db: Database.Database) {
     unplacedBounds: db.prepare<Of, BoundsRow>(`
       SELECT min(first) AS oldest, max(last) AS head FROM events WHERE id > ${unplaced} AND session = ${session}`),
     placed: db.prepare<Of & { after: number; limit: number }, SegmentRow>(`
-      SELECT p.id, p.first, p.last, octet_length(e.text) AS size FROM event_places p JOIN events e ON e.id = p.id
-      WHERE p.session = ${session} AND p.last > :after AND p.first >= coalesce((SELECT max(first) FROM event_places
+      SELECT first, last, size FROM event_places
+      WHERE session = ${session} AND last > :after AND first >= coalesce((SELECT max(first) FROM event_places
         WHERE session = ${session} AND first <= :after + 1), 0)
-      ORDER BY p.first LIMIT :limit`),
+      ORDER BY first LIMIT :limit`),
+    placedTexts: db.prepare<Of & Ends, { readonly text: string }>(`
+      SELECT e.text FROM event_places p JOIN events e ON e.id = p.id
+      WHERE p.session = ${session} AND p.first BETWEEN :first AND :last ORDER BY p.first`),
     unplaced: db.prepare<Of & { after: number; limit: number }, SegmentRow>(`
-      SELECT id, first, last, octet_length(text) AS size FROM events
+      SELECT first, last, octet_length(text) AS size FROM events
       WHERE id > ${unplaced} AND session = ${session} AND last > :after ORDER BY id LIMIT :limit`),
-    texts: db.prepare<{ ids: string }, { readonly text: string }>(
-      'SELECT e.text FROM json_each(:ids) j JOIN events e ON e.id = j.value ORDER BY j.key',
-    ),
+    unplacedTexts: db.prepare<Of & Ends, { readonly text: string }>(`
+      SELECT text FROM events
+      WHERE id > ${unplaced} AND session = ${session} AND first BETWEEN :first AND :last ORDER BY id`),
   }
 }
 
 function record<T>(row: RecordRow | undefined): T | undefined {
   return row === undefined ? undefined : recordOf<T>(row.record)
+}
+
+/** One segment of several that follow one another. */
+function joined(
+  segments: readonly SegmentRow[],
+  texts: (ends: Ends) => readonly { readonly text: string }[],
+): Segment | undefined {
+  const [first, last] = [segments.at(0), segments.at(-1)]
+  if (first === undefined || last === undefined) return undefined
+  const ends = { first: first.first, last: last.last }
+  const text = texts(ends).map((row) => row.text)
+  return { ...ends, text: text.join('') }
 }
 
 /** Cuts the row off that was asked for only to know whether there is a next page. */

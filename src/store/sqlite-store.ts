@@ -187,7 +187,7 @@ class SqliteStore implements Store {
   #startWriter(path: string): Promise<WriterLink> {
     return WriterLink.start(path, {
       health: (error) => {
-        this.#error = error
+        if (this.#closing === undefined) this.#error = error
       },
       failed: (error) => this.#fail(error),
     })

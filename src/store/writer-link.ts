@@ -38,6 +38,7 @@ export class WriterLink {
   readonly #ready = Promise.withResolvers<void>()
   readonly #exited = Promise.withResolvers<void>()
   #batch: PromiseWithResolvers<readonly (string | undefined)[]> | undefined
+  #started = false
   #closing = false
   #broken: StoreError | undefined
   #lastId = 0
@@ -59,6 +60,7 @@ export class WriterLink {
   static async start(path: string, events: LinkEvents): Promise<WriterLink> {
     const link = new WriterLink(path, events)
     await link.#ready.promise
+    link.#started = true
     return link
   }
 
@@ -122,7 +124,7 @@ export class WriterLink {
     this.#broken = new StoreError('corrupt', `${sentence}; nothing can be written any more.`, cause)
     this.#ready.reject(cause ?? this.#broken)
     this.#rejectAll(this.#broken)
-    this.#events.failed(this.#broken)
+    if (this.#started) this.#events.failed(this.#broken)
     void this.#worker.terminate()
   }
 

@@ -11,9 +11,9 @@ export interface RowGroup {
 }
 
 /** Rows that wait for their place in the index; a read may have to scan as many. */
-const unplacedLimit = 2048
+const unplacedLimit = 4096
 /** Frames of 4 KiB in the write-ahead log at which they are moved to the database. */
-const logLimit = 1024
+const logLimit = 2048
 /** Steps of long work, each a transaction of a few milliseconds. */
 const step = { segments: 128, sessions: 64, keys: 256, pages: 256, vacuum: 64 } as const
 
@@ -162,7 +162,7 @@ export class Writer {
 
   #place(): void {
     // A place that is taken stays: the first event with a seq counts.
-    this.#run(`INSERT OR IGNORE INTO event_places SELECT session, first, last, id FROM events
+    this.#run(`INSERT OR IGNORE INTO event_places SELECT session, first, last, octet_length(text), id FROM events
       WHERE id > (SELECT value FROM marks WHERE name = 'placed') ORDER BY session, first`)
     this.#run(`UPDATE marks SET value = (SELECT coalesce(max(id), 0) FROM events) WHERE name = 'placed'`)
     this.#unplaced = 0

@@ -1,0 +1,425 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Change, Store } from '../../src/store/store.ts'
+import { events, input, instant, item, key, putSession, replay, request, run, session } from '../store/records.ts'
+
+/** A store that is open, and what removes its traces once it is closed. */
+export interface StoreUnderTest {
+  readonly store: Store
+  readonly remove: () => void
+}
+
+const unavailable = { name: 'Refusal', code: 'store_unavailable', retryAfter: 1 }
+
+/** What every store promises. */
+export function storeContract(name: string, open: () => Promise<StoreUnderTest>): void {
+  describe(name, () => {
+    let store: Store
+    let remove: () => void
+
+    beforeEach(async () => {
+      const opened = await open()
+      store = opened.store
+      remove = opened.remove
+    })
+
+    afterEach(async () => {
+      await store.close()
+      remove()
+    })
+
+    const write = (session_id: string, ...changes: Change[]) => store.write({ session_id, changes })
+    const create = (id: string, more?: Parameters<typeof session>[1]) => write(id, putSession(session(id, more)))
+
+    describe('reads and writes', () => {
+      it('finds what was written once its promise has resolved (S1)', async () => {
+        const agent = { source: 'coder', name: 'root' }
+        await write(
+          's',
+          putSession(session('s', { agent, title: 'Ünïcode 🚢', permissions: { allow: ['read_*'] } })),
+          { kind: 'item.put', item: item('s', 0) },
+          { kind: 'run.put', run: run('s', 'r1') },
+          { kind: 'input.put', input: input('s', 'i1') },
+          { kind: 'request.put', request: request('s', 'q1') },
+          { kind: 'key.put', key: key('post', 'k1') },
+          events(1, 3),
+        )
+        expect(store.session('s')).toEqual(
+          session('s', { agent, title: 'Ünïcode 🚢', permissions: { allow: ['read_*'] } }),
+        )
+        expect(store.items('s', { from: 0 })).toEqual([item('s', 0)])
+        expect(store.run('s', 'r1')).toEqual(run('s', 'r1'))
+        expect(store.inputs('s')).toEqual([input('s', 'i1')])
+        expect(store.requests('s', 'all')).toEqual([request('s', 'q1')])
+        expect(store.key('post', 'k1')).toEqual(key('post', 'k1'))
+        expect(store.events('s', 0)).toEqual({ first: 1, last: 3, text: '1-3;' })
+      })
+
+      it('answers undefined or nothing for what is absent (S2)', async () => {
+        expect(store.session('none')).toBeUndefined()
+        expect(store.run('none', 'r')).toBeUndefined()
+        expect(store.key('none', 'k')).toBeUndefined()
+        expect(store.events('none', 0)).toBeUndefined()
+        expect(store.items('none', { from: 0 })).toEqual([])
+        expect(store.items('none', { last: 3 })).toEqual([])
+        expect(store.inputs('none')).toEqual([])
+        expect(store.requests('none', 'all')).toEqual([])
+        expect(store.runs('none', { limit: 5 })).toEqual({ entries: [], next: undefined })
+        expect(store.bounds('none')).toEqual({ oldest: 0, head: 0 })
+      })
+
+      it('replaces a record that is put again', async () => {
+        await write('s', putSession(session('s')), { kind: 'item.put', item: item('s', 0) }, events(1))
+        await write('s', putSession(session('s', { title: 'New' })), { kind: 'item.put', item: item('s', 0, 'edited') })
+        expect(store.session('s')?.title).toBe('New')
+        expect(store.items('s', { from: 0 })).toEqual([item('s', 0, 'edited')])
+        expect(store.bounds('s')).toEqual({ oldest: 1, head: 1 })
+      })
+
+      it('removes a session with all that belongs to it, and keeps keys', async () => {
+        await create('other')
+        await write('s', putSession(session('s')), { kind: 'item.put', item: item('s', 0) }, events(1))
+        await write('s', { kind: 'run.put', run: run('s', 'r') }, { kind: 'input.put', input: input('s', 'i') })
+        await write('s', { kind: 'session.delete' }, { kind: 'key.put', key: key('s', 'k') })
+        expect(store.session('s')).toBeUndefined()
+        expect(store.items('s', { from: 0 })).toEqual([])
+        expect(store.run('s', 'r')).toBeUndefined()
+        expect(store.unfinishedRuns()).toEqual([])
+        expect(store.inputs('s')).toEqual([])
+        expect(store.bounds('s')).toEqual({ oldest: 0, head: 0 })
+        expect(store.events('s', 0)).toBeUndefined()
+        expect(store.key('s', 'k')).toEqual(key('s', 'k'))
+        expect(store.session('other')).toBeDefined()
+      })
+    })
+
+    describe('order and failure', () => {
+      it('commits the groups of a session in the order they were given (S4)', async () => {
+        const titles = Array.from({ length: 50 }, (_, n) => `Title ${n}`)
+        const told: number[] = []
+        await Promise.all(titles.map((title, n) => create('s', { title }).then(() => told.push(n))))
+        expect(store.session('s')?.title).toBe('Title 49')
+        expect(told).toEqual(titles.map((_, n) => n))
+      })
+
+      it('commits a group whole or not at all, and rejects it alone (S4)', async () => {
+        const results = await Promise.allSettled([
+          create('a'),
+          write('b', { kind: 'key.put', key: key('b', 'k') }, { kind: 'item.put', item: item('b', 0) }),
+          write('a', events(1)),
+          create('c'),
+        ])
+        expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+        expect(store.key('b', 'k')).toBeUndefined()
+        expect(store.bounds('a')).toEqual({ oldest: 1, head: 1 })
+        expect(store.session('c')).toBeDefined()
+      })
+
+      it('rejects the later groups of a session that were handed over before the rejection was told (S5)', async () => {
+        const results = await Promise.allSettled([write('b', events(1)), create('b'), create('a'), create('b')])
+        const rejected = { status: 'rejected', reason: expect.objectContaining(unavailable) }
+        expect(results).toEqual([rejected, rejected, { status: 'fulfilled', value: undefined }, rejected])
+        expect(store.session('b')).toBeUndefined()
+        await create('b')
+        expect(store.session('b')).toBeDefined()
+        expect(store.health()).toEqual({ connected: true, error: undefined })
+      })
+
+      it('resolves flush when everything handed over before is settled', async () => {
+        let settled = 0
+        for (let n = 0; n < 20; n += 1) void create(`s${n}`).then(() => (settled += 1))
+        void write('none', events(1)).catch(() => (settled += 1))
+        await store.flush()
+        expect(settled).toBe(21)
+      })
+
+      it('tells pressure while too much is handed over, and when there is room again', async () => {
+        await create('s')
+        expect(store.pressure).toBeUndefined()
+        const text = 'x'.repeat(64 * 1024)
+        let last = 0
+        while (store.pressure === undefined) void write('s', events(++last, last, { text }))
+        expect(last).toBeGreaterThan(64)
+        await store.pressure
+        expect(store.pressure).toBeUndefined()
+        await store.flush()
+        expect(store.bounds('s').head).toBe(last)
+      })
+    })
+
+    describe('lists', () => {
+      it('lists sessions newest first, those of one instant by id, descending', async () => {
+        await Promise.all([
+          create('a', { created_at: instant(1) }),
+          create('b', { created_at: instant(2) }),
+          create('c', { created_at: instant(1) }),
+          create('d', { created_at: '2026-01-01T01:00:03+01:00' }),
+        ])
+        expect(store.sessions({ limit: 10 }).entries.map(({ id }) => id)).toEqual(['d', 'b', 'c', 'a'])
+      })
+
+      it('pages through sessions and runs with a cursor until there is no next page', async () => {
+        for (let n = 0; n < 7; n += 1) void create(`s${n}`, { created_at: instant(Math.floor(n / 2)) })
+        for (let n = 0; n < 7; n += 1) {
+          void write('s0', { kind: 'run.put', run: run('s0', `r${n}`, { started_at: instant(Math.floor(n / 3)) }) })
+        }
+        await store.flush()
+        const sessions: string[] = []
+        for (let cursor: string | undefined, page = 0; page === 0 || cursor !== undefined; page += 1) {
+          const { entries, next } = store.sessions({ limit: 3, cursor })
+          sessions.push(...entries.map(({ id }) => id))
+          cursor = next
+        }
+        expect(sessions).toEqual(['s6', 's5', 's4', 's3', 's2', 's1', 's0'])
+        const first = store.runs('s0', { limit: 4 })
+        const second = store.runs('s0', { limit: 4, cursor: first.next })
+        expect([...first.entries, ...second.entries].map(({ run_id }) => run_id)).toEqual([
+          'r6',
+          'r5',
+          'r4',
+          'r3',
+          'r2',
+          'r1',
+          'r0',
+        ])
+        expect(second.next).toBeUndefined()
+        expect(store.runs('s0', { limit: 7 }).next).toBeUndefined()
+      })
+
+      it('filters sessions by title, star, agent and time, and leaves out children', async () => {
+        await Promise.all([
+          create('plain', { title: '100% of a_b', created_at: instant(1) }),
+          create('case', { title: 'ÄRGER with Case', created_at: instant(2) }),
+          create('star', { starred: true, created_at: instant(3) }),
+          create('agent', { agent: { source: 'coder', name: 'root' }, created_at: instant(4) }),
+          create('child', { parent_id: 'plain', starred: true, title: 'ärger', created_at: instant(5) }),
+        ])
+        const ids = (filter: Omit<Parameters<Store['sessions']>[0], 'limit'>) =>
+          store.sessions({ limit: 10, ...filter }).entries.map(({ id }) => id)
+        expect(ids({ q: 'ärger' })).toEqual(['case'])
+        expect(ids({ q: '%' })).toEqual(['plain'])
+        expect(ids({ q: 'a_B' })).toEqual(['plain'])
+        expect(ids({ q: 'axb' })).toEqual([])
+        expect(ids({ starred: true })).toEqual(['star'])
+        expect(ids({ starred: false })).toEqual(['agent', 'case', 'plain'])
+        expect(ids({ agent: 'coder' })).toEqual(['agent'])
+        expect(ids({ created_after: instant(1), created_before: instant(4) })).toEqual(['star', 'case'])
+      })
+
+      it('refuses a cursor or a time that it cannot read', () => {
+        const refused = (path: string) =>
+          expect.objectContaining({ code: 'invalid_request', details: [expect.objectContaining({ path })] })
+        expect(() => store.sessions({ limit: 1, cursor: 'nonsense' })).toThrow(refused('query.cursor'))
+        expect(() => store.runs('s', { limit: 1, cursor: 'W10' })).toThrow(refused('query.cursor'))
+        expect(() => store.sessions({ limit: 1, created_after: 'soon' })).toThrow(refused('query.created_after'))
+      })
+
+      it('finds titles by their beginning only', async () => {
+        await Promise.all(
+          ['Fork', 'Fork (2)', 'Forks', 'fork', 'A Fork', 'Fo%'].map((title, n) => create(`s${n}`, { title })),
+        )
+        expect(store.titles('Fork')).toEqual(['Fork', 'Fork (2)', 'Forks'])
+        expect(store.titles('Fo%')).toEqual(['Fo%'])
+        expect(store.titles('')).toHaveLength(6)
+      })
+
+      it('reads items from a position on, or the newest, in order', async () => {
+        const items = Array.from({ length: 10 }, (_, n) => item('s', n))
+        await write('s', putSession(session('s')), ...items.map((one): Change => ({ kind: 'item.put', item: one })))
+        expect(store.items('s', { from: 0 })).toEqual(items)
+        expect(store.items('s', { from: 8 })).toEqual(items.slice(8))
+        expect(store.items('s', { from: 2, limit: 3 })).toEqual(items.slice(2, 5))
+        expect(store.items('s', { last: 3 })).toEqual(items.slice(7))
+        expect(store.items('s', { last: 0 })).toEqual([])
+        expect(store.items('s', { last: 99 })).toEqual(items)
+      })
+
+      it('keeps every kind of item', async () => {
+        const error = { ...item('s', 0), body: { kind: 'error' as const, error: { message: 'no', code: 'x' } } }
+        const summary = {
+          ...item('s', 1),
+          body: { kind: 'summary' as const, summary: { summary: 'so far', cost: 0.1 } },
+        }
+        await write(
+          's',
+          putSession(session('s')),
+          { kind: 'item.put', item: error },
+          { kind: 'item.put', item: summary },
+        )
+        expect(store.items('s', { from: 0 })).toEqual([error, summary])
+      })
+
+      it('finds the runs that are stored as running', async () => {
+        await Promise.all([create('a'), create('b')])
+        await write('a', { kind: 'run.put', run: run('a', 'r1') }, { kind: 'run.put', run: run('a', 'r2') })
+        await write('b', { kind: 'run.put', run: run('b', 'r1') })
+        await write('a', { kind: 'run.put', run: run('a', 'r1', { status: 'completed', reason: 'normal' }) })
+        const found = store.unfinishedRuns().map(({ session_id, run_id }) => `${session_id}/${run_id}`)
+        expect(found.sort()).toEqual(['a/r2', 'b/r1'])
+        expect(store.run('a', 'r1')?.status).toBe('completed')
+      })
+
+      it('lists inputs that are still queued and requests that are open, oldest first', async () => {
+        await create('s')
+        for (const id of ['z', 'a', 'm']) {
+          void write(
+            's',
+            { kind: 'input.put', input: input('s', id) },
+            { kind: 'request.put', request: request('s', id) },
+          )
+        }
+        await write(
+          's',
+          { kind: 'input.put', input: input('s', 'a', 'delivered') },
+          { kind: 'request.put', request: request('s', 'z', 'answered') },
+        )
+        expect(store.inputs('s').map(({ id }) => id)).toEqual(['z', 'm'])
+        expect(store.requests('s', 'open').map(({ id }) => id)).toEqual(['a', 'm'])
+        expect(store.requests('s', 'all').map(({ id, state }) => `${id} ${state}`)).toEqual([
+          'z answered',
+          'a open',
+          'm open',
+        ])
+      })
+    })
+
+    describe('events', () => {
+      it('knows the bounds of each log', async () => {
+        await Promise.all([create('a'), create('b')])
+        await write('a', events(1, 4), events(5))
+        await write('b', events(1))
+        await write('a', events(6, 9))
+        expect(store.bounds('a')).toEqual({ oldest: 1, head: 9 })
+        expect(store.bounds('b')).toEqual({ oldest: 1, head: 1 })
+      })
+
+      it('gives whole segments from the one that holds the successor of the cursor', async () => {
+        await write('s', putSession(session('s')), events(1, 4), events(5, 5), events(6, 9))
+        expect(store.events('s', 0)).toEqual({ first: 1, last: 9, text: '1-4;5-5;6-9;' })
+        expect(store.events('s', 3)).toEqual({ first: 1, last: 9, text: '1-4;5-5;6-9;' })
+        expect(store.events('s', 4)).toEqual({ first: 5, last: 9, text: '5-5;6-9;' })
+        expect(store.events('s', 7)).toEqual({ first: 6, last: 9, text: '6-9;' })
+        expect(store.events('s', 9)).toBeUndefined()
+        expect(store.events('s', 99)).toBeUndefined()
+      })
+
+      it('joins at most 256 KiB, or one segment', async () => {
+        const large = 'x'.repeat(200 * 1024)
+        const huge = 'y'.repeat(2 * 1024 * 1024)
+        await write(
+          's',
+          putSession(session('s')),
+          events(1, 1, { text: large }),
+          events(2, 2),
+          events(3, 3, { text: large }),
+        )
+        await write('s', events(4, 4, { text: huge }), events(5, 5, { text: 'é'.repeat(130 * 1024) }), events(6))
+        expect(store.events('s', 0)).toEqual({ first: 1, last: 2, text: `${large}2-2;` })
+        expect(store.events('s', 2)).toEqual({ first: 3, last: 3, text: large })
+        expect(store.events('s', 3)?.text).toHaveLength(huge.length)
+        expect(store.events('s', 4)?.last).toBe(5)
+      })
+
+      it('replays a long log in pages without a hole', async () => {
+        await create('s')
+        let head = 0
+        let whole = ''
+        for (let n = 0; n < 6000; n += 1) {
+          const [first, last] = [head + 1, head + 1 + (n % 3)]
+          void write('s', events(first, last))
+          whole += `${first}-${last};`
+          head = last
+          if (store.pressure !== undefined) await store.pressure
+        }
+        await store.flush()
+        expect(replay(store, 's')).toBe(whole)
+        expect(replay(store, 's', head - 1)).toBe(whole.slice(whole.lastIndexOf(';', whole.length - 2) + 1))
+        expect(store.bounds('s')).toEqual({ oldest: 1, head })
+      })
+    })
+
+    describe('retention', () => {
+      it('removes old events but never the newest segment of a session (S6)', async () => {
+        await Promise.all([create('a'), create('b')])
+        await write(
+          'a',
+          events(1, 2, { at: instant(1) }),
+          events(3, 4, { at: instant(2) }),
+          events(5, 6, { at: instant(3) }),
+        )
+        await write('b', events(1, 2, { at: instant(1) }))
+        expect(await store.retain({ before: instant(2) })).toBe(1)
+        expect(store.bounds('a')).toEqual({ oldest: 3, head: 6 })
+        expect(store.events('a', 0)).toEqual({ first: 3, last: 6, text: '3-4;5-6;' })
+        expect(await store.retain({ before: instant(99) })).toBe(1)
+        expect(store.bounds('a')).toEqual({ oldest: 5, head: 6 })
+        expect(store.bounds('b')).toEqual({ oldest: 1, head: 2 })
+        await write('b', events(3))
+        expect(replay(store, 'b')).toBe('1-2;3-3;')
+      })
+
+      it('keeps at least as many of the newest events as it is told', async () => {
+        await write(
+          's',
+          putSession(session('s')),
+          ...Array.from({ length: 10 }, (_, n) => events(2 * n + 1, 2 * n + 2)),
+        )
+        expect(await store.retain({ before: instant(-1), keep: 5 })).toBe(7)
+        expect(store.bounds('s')).toEqual({ oldest: 15, head: 20 })
+        expect(await store.retain({ before: instant(-1), keep: 5 })).toBe(0)
+        expect(await store.retain({ before: instant(-1), keep: 0 })).toBe(2)
+        expect(store.bounds('s')).toEqual({ oldest: 19, head: 20 })
+      })
+
+      it('opens no hole when a clock went backwards', async () => {
+        await write(
+          's',
+          putSession(session('s')),
+          events(1, 1, { at: instant(9) }),
+          events(2, 2, { at: instant(1) }),
+          events(3),
+        )
+        expect(await store.retain({ before: instant(5) })).toBe(0)
+        expect(replay(store, 's')).toBe('1-1;2-2;3-3;')
+      })
+
+      it('takes new events while and after old ones are removed', async () => {
+        await create('s')
+        for (let n = 1; n <= 1000; n += 1) void write('s', events(n))
+        await store.flush()
+        const retained = store.retain({ before: instant(1) })
+        const more = Array.from({ length: 50 }, (_, n) => write('s', events(1001 + n, 1001 + n, { at: instant(2) })))
+        await Promise.all([retained, ...more])
+        expect(store.bounds('s').head).toBe(1050)
+        expect(replay(store, 's', 1000)).toBe(Array.from({ length: 50 }, (_, n) => `${1001 + n}-${1001 + n};`).join(''))
+      })
+
+      it('forgets keys made before an instant', async () => {
+        await write(
+          's',
+          { kind: 'key.put', key: key('s', 'old', instant(1)) },
+          { kind: 'key.put', key: key('s', 'new', instant(2)) },
+        )
+        expect(await store.forgetKeys(instant(2))).toBe(1)
+        expect(store.key('s', 'old')).toBeUndefined()
+        expect(store.key('s', 'new')).toBeDefined()
+        expect(store.key('t', 'new')).toBeUndefined()
+      })
+    })
+
+    describe('closing', () => {
+      it('commits what was handed over, and closes twice without harm', async () => {
+        const written = create('s')
+        const closed = store.close()
+        await written
+        await closed
+        await store.close()
+        expect(store.health().connected).toBe(false)
+      })
+
+      it('rejects writes when it is closed (S5)', async () => {
+        await store.close()
+        await expect(create('s')).rejects.toMatchObject(unavailable)
+      })
+    })
+  })
+}
