@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import { z } from 'zod'
-import { isLoopback, type ListenAddress, ListenError, parseListenAddress } from './server/listen.ts'
+import { isLoopback, type ListenAddress, ListenError, parseListenAddress } from './server/server.ts'
 import { directory, duration, oneOf, origin, path, timer, timerOrOff, wholeNumber, yesOrNo } from './setting.ts'
 
 /** The process is asked for something that cannot be. The message is one clear sentence. */

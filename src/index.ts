@@ -2,7 +2,12 @@
  * What the server is made of, for programs that embed it: the manager that owns sessions, the server that serves a manager,
  * the ports that either stands on, and the language of the wire.
  */
-export { type AgentSources, type AgentSourcesOptions, createAgentSources } from './agent-file/agent-file.ts'
+export {
+  type AgentSources,
+  type AgentSourcesOptions,
+  createAgentSources,
+  createAgentSources as sourceLoader,
+} from './agent-file/agent-file.ts'
 export type { EventLog, LogPage, ReadOptions } from './event-log/event-log.ts'
 export { createModels, type LanguageModel, ModelFailure, type Models, type ModelsOptions } from './models/models.ts'
 export * from './protocol/protocol.ts'

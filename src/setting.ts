@@ -2,7 +2,7 @@ import { statSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { resolve } from 'node:path'
 import { z } from 'zod'
-import { parseDuration } from './protocol/duration.ts'
+import { parseDuration } from './protocol/protocol.ts'
 
 /** A setting read from text; what `parse` answers `undefined` for is refused with the words of what was expected. */
 export function setting<T>(expected: string, parse: (text: string) => T | undefined) {
