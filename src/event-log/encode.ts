@@ -1,27 +1,52 @@
 import type { ForeignEvent } from '../protocol/protocol.ts'
 
-/** Longest event on the wire, in UTF-16 units of its JSON; a little under the 16 MiB line that old clients accept. */
-export const maxEventLength = 8 * 1024 * 1024
+/** Longest event on the wire, in bytes of its JSON; a little under the 16 MiB line that old clients accept. */
+export const maxEventBytes = 8 * 1024 * 1024
+
+/** What is shorter, in UTF-16 units, stays whole in any case. */
+const shortest = 64
 
 /**
  * Writes an event as JSON with `type` first, so that a reader can tell its type from the beginning of the text. An event
- * that is too long has its long strings cut in the middle, with a mark that says how much is missing.
+ * that is too long has its long strings cut in the middle, and if that is not enough its long fields replaced, with a
+ * mark that says how much is missing.
  */
 export function encode(event: ForeignEvent): string {
-  const { type, ...rest } = event
-  const json = JSON.stringify({ type, ...rest })
-  if (json.length <= maxEventLength) return json
-  let keep = 1024 * 1024
-  for (;;) {
-    const shorter = JSON.stringify({ type, ...rest }, (_key, value: unknown) => cut(value, keep))
-    if (shorter.length <= maxEventLength || keep < 64) return shorter
-    keep /= 4
+  const json = write(event)
+  if (fits(json)) return json
+  for (let keep = 1024 * 1024; keep >= shortest; keep /= 4) {
+    const shorter = write(event, (_key, value) => cut(value, keep))
+    if (fits(shorter)) return shorter
   }
+  return write({ ...event, ...replaced(event) })
+}
+
+/** By hand, because objects list keys that look like numbers before all others. */
+function write({ type, ...rest }: ForeignEvent, replacer?: (key: string, value: unknown) => unknown): string {
+  const head = `{"type":${JSON.stringify(type)}`
+  const json = JSON.stringify(rest, replacer)
+  return json === '{}' ? `${head}}` : `${head},${json.slice(1)}`
+}
+
+function fits(json: string): boolean {
+  return Buffer.byteLength(json) <= maxEventBytes
 }
 
 function cut(value: unknown, keep: number): unknown {
-  if (typeof value !== 'string' || value.length <= keep) return value
-  const half = Math.floor(keep / 2)
-  const missing = value.length - 2 * half
-  return `${value.slice(0, half)}\n[… ${missing} characters cut …]\n${value.slice(-half)}`
+  if (typeof value !== 'string' || value.length <= 2 * keep) return value
+  const half = keep / 2
+  const text = `${value.slice(0, half)}\n${mark(value.length - keep)}\n${value.slice(-half)}`
+  // A character of two units may have been cut in two.
+  return text.toWellFormed()
+}
+
+/** The fields that are long in their numbers, keys or many short strings. */
+function replaced({ type: _, ...rest }: ForeignEvent): Record<string, unknown> {
+  const lengths = Object.entries(rest).map(([key, value]) => ({ key, length: JSON.stringify(value)?.length ?? 0 }))
+  const long = lengths.filter(({ length }) => length > 64 * 1024)
+  return Object.fromEntries(long.map(({ key, length }) => [key, mark(length)]))
+}
+
+function mark(length: number): string {
+  return `[… ${length} characters cut …]`
 }

@@ -1,3 +1,4 @@
+import { setImmediate as giveWay } from 'node:timers/promises'
 import { type Cursor, type ForeignEvent, frame, type LogBounds, startAt } from '../protocol/protocol.ts'
 import { encode } from './encode.ts'
 import type { EventLog, Journal, LogPage, ReadOptions, Segment } from './event-log.ts'
@@ -8,6 +9,13 @@ const pageLimits = { events: 256, bytes: 256 * 1024 } as const
 const segmentBytes = 64 * 1024
 
 type Frames = Extract<LogPage, { kind: 'frames' }>
+
+/** A tail that is open. */
+interface Reader {
+  /** Resolves at the next publication, at the close, or when the reader's own signal aborts. */
+  wait(): Promise<void>
+  leave(): void
+}
 
 /** A log over a journal: the newest events from memory, older ones from what is stored. */
 export function createSessionLog(journal: Journal, limits: RingLimits): EventLog {
@@ -22,7 +30,7 @@ class SessionLog implements EventLog {
   #undrainedBytes = 0
   /** The page that the newest commit made: readers that keep up share its bytes. */
   #newest: Frames | undefined
-  #waiting: (() => void)[] = []
+  #waiting = new Set<() => void>()
   #readers = 0
   #closed = false
 
@@ -84,28 +92,32 @@ class SessionLog implements EventLog {
     return { oldest: oldest === 0 ? Math.min(this.#ring.first, this.#published) : oldest, head: this.#published }
   }
 
-  async *read(options: ReadOptions): AsyncGenerator<LogPage, void, void> {
-    const { signal, types, until } = options
-    const bounds = this.bounds()
-    const start = startAt(options.since, bounds)
-    if (start.gap !== undefined) yield { kind: 'gap', gap: { type: 'gap', ...start.gap, ...bounds } }
-    const wait = this.#enter(signal)
-    let cursor = start.after
+  async *read({ since, follow, signal, types, until }: ReadOptions): AsyncGenerator<LogPage, void, void> {
+    if (signal.aborted) return
+    const reader = this.#enter(signal)
     try {
+      const bounds = this.bounds()
+      const start = startAt(since, bounds)
+      if (start.gap !== undefined) yield { kind: 'gap', gap: { type: 'gap', ...start.gap, ...bounds } }
+      let cursor = start.after
       while (!signal.aborted && cursor < (until?.() ?? Number.POSITIVE_INFINITY)) {
         const page = this.#page(cursor, until?.())
         if (page === undefined) {
-          if (!options.follow || this.#closed) return
-          await wait()
-          continue
+          if (!follow || this.#closed) return
+          await reader.wait()
+        } else if (page.first > cursor + 1) {
+          yield this.#gap(cursor, page.first)
+          cursor = page.first - 1
+        } else {
+          cursor = page.last
+          const shown = types === undefined ? page : filtered(page, types)
+          if (shown !== undefined) yield shown
+          // Or a long log with nothing to show would be searched in one breath.
+          else await giveWay()
         }
-        if (page.first > cursor + 1) yield this.#gapAfter(cursor)
-        cursor = page.last
-        const shown = types === undefined ? page : filtered(page, types)
-        if (shown !== undefined) yield shown
       }
     } finally {
-      this.#readers -= 1
+      reader.leave()
     }
   }
 
@@ -114,22 +126,29 @@ class SessionLog implements EventLog {
     this.#wake()
   }
 
-  /** Counts a reader in and gives it its way to wait: for the next publication, the close, or its own signal. */
-  #enter(signal: AbortSignal): () => Promise<void> {
-    this.#readers += 1
+  /** Listens to the signal once for the whole life of a reader; waiting again and again must cost next to nothing. */
+  #enter(signal: AbortSignal): Reader {
     let wake = (): void => {}
-    signal.addEventListener('abort', () => wake(), { once: true })
-    return () =>
-      new Promise((resolve) => {
-        wake = resolve
-        if (signal.aborted) resolve()
-        else this.#waiting.push(resolve)
-      })
+    const onAbort = (): void => wake()
+    signal.addEventListener('abort', onAbort)
+    this.#readers += 1
+    return {
+      wait: () =>
+        new Promise((resolve) => {
+          wake = resolve
+          this.#waiting.add(wake)
+        }),
+      leave: () => {
+        this.#readers -= 1
+        this.#waiting.delete(wake)
+        signal.removeEventListener('abort', onAbort)
+      },
+    }
   }
 
   #wake(): void {
     const waiting = this.#waiting
-    this.#waiting = []
+    this.#waiting = new Set()
     for (const resolve of waiting) resolve()
   }
 
@@ -142,6 +161,7 @@ class SessionLog implements EventLog {
     return toPage(segment)
   }
 
+  /** What the journal has after a cursor; what the ring has when retention has passed, which may be nothing up to `end`. */
   #fromJournal(cursor: Cursor, end: Cursor): Segment {
     const stored = this.#journal.read(cursor)
     if (stored === undefined || stored.first > end) return this.#join(this.#ring.first - 1, end, pageLimits)
@@ -151,18 +171,20 @@ class SessionLog implements EventLog {
   /** Joins frames of the ring after a cursor, at least one. */
   #join(cursor: Cursor, end: Cursor, limits: { readonly events: number; readonly bytes: number }): Segment {
     let text = ''
+    let bytes = 0
     let seq = cursor
     while (seq < end && seq - cursor < limits.events) {
       const next = this.#ring.at(seq + 1) ?? ''
-      if (text !== '' && text.length + next.length > limits.bytes) break
+      bytes += Buffer.byteLength(next)
+      if (text !== '' && bytes > limits.bytes) break
       text += next
       seq += 1
     }
     return { first: cursor + 1, last: seq, text }
   }
 
-  #gapAfter(cursor: Cursor): LogPage {
-    return { kind: 'gap', gap: { type: 'gap', requested: cursor, reason: 'retention', ...this.bounds() } }
+  #gap(requested: Cursor, oldest: Cursor): LogPage {
+    return { kind: 'gap', gap: { type: 'gap', requested, oldest, head: this.#published, reason: 'retention' } }
   }
 }
 

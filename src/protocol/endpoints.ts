@@ -33,6 +33,10 @@ export interface Endpoint {
   readonly body?: z.ZodType
   /** What an empty body stands for; without it an empty body is malformed. */
   readonly emptyBody?: unknown
+  /** The body is JSON whatever its content type says, as the ancestor reads it. */
+  readonly anyContentType?: true
+  /** Answers 200 with server-sent events. */
+  readonly stream?: true
   readonly answers: Readonly<Record<number, z.ZodType>>
   readonly refuses: readonly ErrorCode[]
 }
@@ -72,14 +76,14 @@ export const endpoints = {
     path: '/health',
     summary: 'Says that the process lives, and which version it is.',
     answers: { 200: z.object({ status: z.literal('ok'), version: z.string() }) },
-    refuses: [],
+    refuses: ['forbidden_origin'],
   }),
   ready: endpoint({
     method: 'GET',
     path: '/ready',
     summary: 'Says whether the server takes work, and what is missing. 503 while it starts, drains, or cannot commit.',
     answers: { 200: readiness(), 503: readiness() },
-    refuses: [],
+    refuses: ['forbidden_origin'],
   }),
   ping: endpoint({
     method: 'GET',
@@ -95,6 +99,14 @@ export const endpoints = {
     query: query.ReadyQuery,
     answers: { 200: z.object({ status: z.literal('ready') }) },
     refuses: ['invalid_request', 'wait_timeout'],
+  }),
+
+  openApi: endpoint({
+    method: 'GET',
+    path: '/api/openapi.json',
+    summary: 'This surface as an OpenAPI 3.1 document.',
+    answers: { 200: z.looseObject({ openapi: z.literal('3.1.0') }) },
+    refuses: [],
   }),
 
   listAgents: endpoint({
@@ -224,6 +236,8 @@ export const endpoints = {
     summary: 'Runs the default agent of a source and streams the run.',
     query: query.RunQuery,
     body: RunBody,
+    anyContentType: true,
+    stream: true,
     answers: { 200: EventStream },
     refuses: runRefusals(),
   }),
@@ -233,6 +247,8 @@ export const endpoints = {
     summary: 'Runs an agent of a source and streams the run.',
     query: query.RunQuery,
     body: RunBody,
+    anyContentType: true,
+    stream: true,
     answers: { 200: EventStream },
     refuses: runRefusals(),
   }),
@@ -278,6 +294,7 @@ export const endpoints = {
     path: '/api/sessions/:id/events',
     summary: 'Replays and tails the log of a session, as a stream or, with `Accept: application/json`, as a page.',
     query: query.EventsQuery,
+    stream: true,
     answers: { 200: z.union([EventStream, EventPage]) },
     refuses: ['invalid_request', 'unknown_session'],
   }),
@@ -398,7 +415,9 @@ export const endpoints = {
       'session_not_running',
       'model_switch_unsupported',
       'unknown_agent',
+      'invalid_agent_file',
       'agent_not_supported',
+      'agent_source_unavailable',
     ],
   }),
 
@@ -437,6 +456,8 @@ export const endpoints = {
 } as const satisfies Readonly<Record<string, Endpoint>>
 
 export type EndpointName = keyof typeof endpoints
+
+export const endpointNames = Object.keys(endpoints) as readonly EndpointName[]
 
 function readiness() {
   return z.object({

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseCursor } from './cursor.ts'
 import { parseDuration } from './duration.ts'
 
 const longestWaitMs = 5 * 60_000
@@ -21,6 +22,10 @@ const limit = (largest: number, usual: number) => z.coerce.number<string>().int(
 export const MessagesQuery = z
   .string()
   .regex(/^(all|none|last:[1-9]\d{0,8})$/, 'must be all, none or last:N')
+  .transform((text) => {
+    if (text === 'all' || text === 'none') return text
+    return { last: Number(text.slice('last:'.length)) }
+  })
   .default('all')
 
 export const SessionsQuery = z.object({
@@ -51,12 +56,16 @@ export const DeleteQuery = z.object({ wait: z.string().optional(), timeout: Wait
 
 export const CancelQuery = z.object({ wait: Wait.default(10_000) })
 
-/** `since` and `Last-Event-ID` are read by the cursor rules. */
+const Since = z.string().transform((text, context) => {
+  const cursor = parseCursor(text)
+  if (cursor !== undefined) return cursor
+  context.addIssue({ code: 'custom', message: 'must be a sequence number' })
+  return z.NEVER
+})
+
+/** `since` wins over the header `Last-Event-ID`. `wait` and `limit` are for the JSON page. */
 export const EventsQuery = z.object({
-  since: z
-    .string()
-    .regex(/^\d{1,16}$/, 'must be a sequence number')
-    .optional(),
+  since: Since.optional(),
   types: z
     .string()
     .transform((text) => new Set(text.split(',').filter((type) => type !== '')))

@@ -22,7 +22,7 @@ export function forkOf(
   const target = userMessages[userMessageIndex]
   if (target === undefined) {
     throw new Refusal('invalid_request', 'There is no such user message', {
-      details: [{ path: 'user_message_index', message: `must be from 0 to ${userMessages.length - 1}` }],
+      details: [{ path: 'body.user_message_index', message: `must be from 0 to ${userMessages.length - 1}` }],
     })
   }
   const { id, created_at } = newRecord({}, undefined)

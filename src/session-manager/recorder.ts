@@ -105,10 +105,11 @@ export class Recorder {
 
   #changesOf(group: OpenGroup): readonly Change[] {
     const segments = this.#log.drain()
-    const deletion = [...group.changes.values()].find((change) => change.kind === 'session.delete')
-    if (deletion !== undefined) return [deletion]
+    const changes = [...group.changes.values()]
+    // Keys outlive their session: a command that is repeated gets the answer it got.
+    if (this.#ended === 'deleted') return changes.filter(({ kind }) => kind === 'session.delete' || kind === 'key.put')
     const at = new Date().toISOString()
-    return [...group.changes.values(), ...segments.map((segment): Change => ({ kind: 'events.append', at, segment }))]
+    return [...changes, ...segments.map((segment): Change => ({ kind: 'events.append', at, segment }))]
   }
 
   #onCommitted(group: OpenGroup, last: Cursor): void {

@@ -154,7 +154,7 @@ export class Requests {
     if (request.state === 'open') return request
     const by = request.decider ?? 'nobody'
     throw new Refusal('request_settled', `The request is settled already: ${request.state} by ${by}`, {
-      details: [{ path: 'request_id', message: `${request.state} by ${by} at ${request.settled_at ?? '?'}` }],
+      details: [{ path: 'body.request_id', message: `${request.state} by ${by} at ${request.settled_at ?? '?'}` }],
     })
   }
 

@@ -259,6 +259,7 @@ export class SessionManager {
       const fork = await parent.read((record, items) => forkOf(record, items, userMessageIndex, titlesLike), {
         from: 0,
       })
+      this.#needReady()
       const session = this.#sessions.add(fork.record, fork.items)
       await session.settled()
       return toDetails(session.record, toMessages(fork.items))
@@ -458,6 +459,7 @@ export class SessionManager {
   #needReady(): void {
     this.#needStarted()
     if (this.#phase === 'draining') throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
+    if (this.#store.pressure !== undefined) throw new Refusal('overloaded', undefined, { retryAfter: 1 })
   }
 
   /** Old events and old keys go; a store that cannot do it now is asked again in an hour. */

@@ -25,6 +25,6 @@ function isDirectory(path: string): boolean {
 
 function refused(why: string): Refusal {
   return new Refusal('invalid_working_dir', `The working directory cannot be used: ${why}`, {
-    details: [{ path: 'working_dir', message: why }],
+    details: [{ path: 'body.working_dir', message: why }],
   })
 }

@@ -88,7 +88,7 @@ class MemoryStore implements Store {
 
   runs(sessionId: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Page<Run> {
     const runs = [...(this.#shelves.get(sessionId)?.runs.values() ?? [])]
-    return pageOf(runs, ({ started_at, run_id }) => ({ at: Date.parse(started_at), id: run_id }), page)
+    return pageOf(runs, ({ first_seq, run_id }) => ({ at: first_seq, id: run_id }), page)
   }
 
   unfinishedRuns(): readonly Run[] {

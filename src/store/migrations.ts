@@ -45,12 +45,12 @@ const first: Migration = {
       num INTEGER PRIMARY KEY,
       session INTEGER NOT NULL REFERENCES sessions ON DELETE CASCADE,
       id TEXT NOT NULL,
-      started INTEGER NOT NULL,
+      first_seq INTEGER NOT NULL,
       status TEXT NOT NULL,
       record TEXT NOT NULL
     );
     CREATE UNIQUE INDEX runs_id ON runs (session, id);
-    CREATE INDEX runs_started ON runs (session, started, id);
+    CREATE INDEX runs_listed ON runs (session, first_seq, id);
     CREATE INDEX runs_running ON runs (num) WHERE status = 'running';
 
     CREATE TABLE inputs (

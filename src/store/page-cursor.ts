@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import { Refusal } from '../protocol/protocol.ts'
 
-/** Where a page of a list ended that is ordered by instant and id, both descending. */
+/** Where a page of a list ended that is ordered by a number and then by id, both descending. */
 export interface Place {
-  /** Milliseconds since 1970. */
+  /** What the list is ordered by: milliseconds since 1970, or a seq. */
   readonly at: number
   readonly id: string
 }

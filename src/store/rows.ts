@@ -23,8 +23,8 @@ export const statements: Readonly<Record<Change['kind'], string>> = {
     INSERT INTO items (session, position, id, body) VALUES (${session}, ?, ?, ?)
     ON CONFLICT (session, position) DO UPDATE SET id = excluded.id, body = excluded.body`,
   'run.put': `
-    INSERT INTO runs (session, id, started, status, record) VALUES (${session}, ?, ?, ?, ?)
-    ON CONFLICT (session, id) DO UPDATE SET started = excluded.started, status = excluded.status, record = excluded.record`,
+    INSERT INTO runs (session, id, first_seq, status, record) VALUES (${session}, ?, ?, ?, ?)
+    ON CONFLICT (session, id) DO UPDATE SET first_seq = excluded.first_seq, status = excluded.status, record = excluded.record`,
   'input.put': `
     INSERT INTO inputs (session, id, state, record) VALUES (${session}, ?, ?, ?)
     ON CONFLICT (session, id) DO UPDATE SET state = excluded.state, record = excluded.record`,
@@ -69,7 +69,7 @@ function valuesOf(id: string, change: Change): readonly Value[] {
     case 'item.put':
       return [id, change.item.position, change.item.id, JSON.stringify(change.item.body)]
     case 'run.put':
-      return [id, change.run.run_id, Date.parse(change.run.started_at), change.run.status, JSON.stringify(change.run)]
+      return [id, change.run.run_id, change.run.first_seq, change.run.status, JSON.stringify(change.run)]
     case 'input.put':
       return [id, change.input.id, change.input.state, JSON.stringify(change.input)]
     case 'request.put':

@@ -172,8 +172,8 @@ function prepareAll(db: Database.Database) {
       `SELECT record FROM runs WHERE session = ${session} AND id = :run`,
     ),
     runs: db.prepare<Of & { at: number; run: string; limit: number }, ListedRow>(`
-      SELECT started AS at, id, record FROM runs WHERE session = ${session} AND (started, id) < (:at, :run)
-      ORDER BY started DESC, id DESC LIMIT :limit`),
+      SELECT first_seq AS at, id, record FROM runs WHERE session = ${session} AND (first_seq, id) < (:at, :run)
+      ORDER BY first_seq DESC, id DESC LIMIT :limit`),
     unfinishedRuns: db.prepare<[], RecordRow>("SELECT record FROM runs WHERE status = 'running' ORDER BY num"),
     inputs: db.prepare<Of, RecordRow>(
       `SELECT record FROM inputs WHERE session = ${session} AND state = 'queued' ORDER BY num`,

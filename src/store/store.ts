@@ -131,7 +131,7 @@ export interface Store {
   titles(prefix: string): readonly string[]
   items(sessionId: string, range: ItemRange): readonly ItemRecord[]
   run(sessionId: string, runId: string): Run | undefined
-  /** Newest first. */
+  /** Newest first, by seq: a clock may have been set back. */
   runs(sessionId: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Page<Run>
   /** Runs of all sessions that are stored as running. */
   unfinishedRuns(): readonly Run[]
