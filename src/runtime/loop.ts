@@ -3,7 +3,8 @@ import type { LanguageModel } from '../models/models.ts'
 import type { Item, Message, StopReason, ToolCall } from '../protocol/protocol.ts'
 import { createLoopDetector } from './loop-detector.ts'
 import { prompt } from './prompt.ts'
-import { type RunContext, RunFailure, type RuntimeEvent } from './runtime.ts'
+import { RunFailure } from './run-failure.ts'
+import type { RunContext, RuntimeEvent } from './runtime.ts'
 import { turn } from './turn.ts'
 
 const identicalBatches = 5

@@ -3,7 +3,6 @@ import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { ChatMessage, Item } from '../protocol/protocol.ts'
-import { pairToolCalls } from './tool-pairs.ts'
 
 /** What the system prompt depends on besides the agent. */
 export interface Surroundings {
@@ -43,7 +42,7 @@ function conversation(items: readonly Item[], latest = 0): readonly ChatMessage[
   const summaryAt = items.findLastIndex((item) => item.summary !== undefined)
   const summary = items[summaryAt]
   const kept = items.slice(summary?.first_kept_entry ?? summaryAt + 1).flatMap(sent)
-  const messages = pairToolCalls(latest > 0 ? kept.slice(-latest) : kept)
+  const messages = latest > 0 ? kept.slice(-latest) : kept
   if (summary?.summary === undefined) return messages
   return [{ role: 'user', content: `Summary of the conversation so far:\n\n${summary.summary}` }, ...messages]
 }

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { type LanguageModel, ModelFailure, type ModelPart, type ModelRequest } from '../models/models.ts'
-import { RunFailure } from './runtime.ts'
+import { RunFailure } from './run-failure.ts'
 
 /** Attempts after the first. */
 const retries = 2

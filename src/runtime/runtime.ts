@@ -5,7 +5,6 @@ import type {
   ElicitationAnswer,
   ElicitationContent,
   EventBody,
-  FailureCode,
   Item,
   Message,
   ModelChoice,
@@ -121,17 +120,5 @@ export interface Agents {
   close(): Promise<void>
 }
 
-/** The run ended badly, in a way that its session tells as an `error` event. The message is for a person. */
-export class RunFailure extends Error {
-  readonly code: FailureCode
-  readonly reason: Extract<StopReason, 'error' | 'loop_detected' | 'budget_exceeded' | 'hook_blocked'>
-
-  constructor(code: FailureCode, message: string, more: { reason?: RunFailure['reason']; cause?: unknown } = {}) {
-    super(message, { cause: more.cause })
-    this.name = 'RunFailure'
-    this.code = code
-    this.reason = more.reason ?? 'error'
-  }
-}
-
 export { createAgents } from './agents.ts'
+export { RunFailure } from './run-failure.ts'

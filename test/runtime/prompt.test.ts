@@ -11,14 +11,6 @@ function said(agent: Partial<Agent>, ...history: readonly (Message | Item)[]): r
   return prompt({ Name: 'root', ...agent }, surroundings, items).map(({ role, content }) => `${role}: ${content}`)
 }
 
-function called(...ids: readonly string[]): Message {
-  return assistant('', { tool_calls: ids.map((id) => ({ id, type: 'function', function: { name: 'x' } })) })
-}
-
-function result(id: string): Message {
-  return { agent_name: 'root', message: { role: 'tool', content: `result ${id}`, tool_call_id: id } }
-}
-
 it('begins with the instruction, then what changes from day to day', () => {
   const agent = { instruction: 'Be kind.', add_date: true, add_environment_info: true }
   const [instruction, context, ...rest] = said(agent, user('hi'))
@@ -60,18 +52,5 @@ it('sends the latest messages only, where the agent says how many', () => {
   expect(said({ num_history_items: 2 }, user('one'), assistant('two'), user('three'))).toEqual([
     'assistant: two',
     'user: three',
-  ])
-})
-
-it('answers calls whose run was stopped, and leaves out results without their call', () => {
-  const lines = said({}, result('0'), user('go'), called('1', '2'), result('2'), user('on'), called('3'))
-  expect(lines).toEqual([
-    'user: go',
-    'assistant: ',
-    'tool: result 2',
-    'tool: The call was stopped before it had a result.',
-    'user: on',
-    'assistant: ',
-    'tool: The call was stopped before it had a result.',
   ])
 })
