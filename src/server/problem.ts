@@ -75,12 +75,15 @@ export function sendProblem(error: unknown, request: FastifyRequest, reply: Fast
 /** Gives every error of the application one shape, also those of requests that meet no route. */
 export function shapeErrors(app: FastifyInstance): void {
   app.setErrorHandler(sendProblem)
-  app.setNotFoundHandler((request, reply) => {
-    const methods = methodsAt(request.url)
-    if (methods.length === 0) throw new Refusal('unknown_route')
-    reply.header('allow', methods.join(', '))
-    throw new Refusal('method_not_allowed')
-  })
+  app.setNotFoundHandler(refuseRoute)
+}
+
+/** Refuses a request that meets no route. */
+export function refuseRoute(request: FastifyRequest, reply: FastifyReply): never {
+  const methods = methodsAt(request.url)
+  if (methods.length === 0) throw new Refusal('unknown_route')
+  reply.header('allow', methods.join(', '))
+  throw new Refusal('method_not_allowed')
 }
 
 function toRefusal(error: unknown): Refusal | undefined {

@@ -7,7 +7,7 @@ import { bearerCheck, isProbe } from './auth.ts'
 import { readBodies } from './body.ts'
 import { answerClientError } from './client-error.ts'
 import { originGuard } from './origin-guard.ts'
-import { sendProblem, shapeErrors } from './problem.ts'
+import { refuseRoute, sendProblem, shapeErrors } from './problem.ts'
 import { requestIdHeader, requestIdOf } from './request-id.ts'
 import { addRoute, type Handlers } from './route.ts'
 import { agentRoutes } from './routes/agents.ts'
@@ -100,10 +100,11 @@ async function addGates(app: FastifyInstance, manager: SessionManager, options: 
   app.addHook('preClose', async () => {
     isClosing = true
   })
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     if (isProbe(request)) return
+    if (request.is404) refuseRoute(request, reply)
     if (isClosing) throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
-    if (manager.readiness.phase === 'starting') throw new Refusal('starting', undefined, { retryAfter: 1 })
+    if (manager.phase === 'starting') throw new Refusal('starting', undefined, { retryAfter: 1 })
   })
 }
 

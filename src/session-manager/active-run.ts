@@ -8,7 +8,7 @@ export interface StopRequest {
   readonly reason?: string | undefined
 }
 
-/** The reason that the signal of a stopped run carries. */
+/** The reason that the signal of a run carries once it was stopped, or is over. */
 export class RunStopped extends Error {
   constructor() {
     super('the run was stopped')
@@ -21,8 +21,8 @@ export class ActiveRun {
   readonly #abort = new AbortController()
   readonly #ended = Promise.withResolvers<Run>()
   #state: Run
-  /** Newest input that was waiting when the stop was asked for. */
-  heldUpTo: string | undefined
+  /** The inputs that were waiting when the stop was asked for. */
+  held: ReadonlySet<string> = new Set()
 
   constructor(begin: {
     readonly session_id: string
@@ -47,7 +47,7 @@ export class ActiveRun {
     return this.#abort.signal
   }
 
-  /** Resolves with the run as it ended, once that is decided. */
+  /** Resolves with the run as it ended, once that is committed; rejects when it cannot be. */
   get ended(): Promise<Run> {
     return this.#ended.promise
   }
@@ -93,9 +93,10 @@ export class ActiveRun {
     return this.#state
   }
 
-  /** Wakes those who wait for the end. */
-  settle(): void {
-    this.#ended.resolve(this.#state)
+  /** Wakes those who wait for the end, as soon as it is committed. */
+  settle(committed: Promise<void>): void {
+    this.#ended.resolve(committed.then(() => this.#state))
+    this.#ended.promise.catch(() => {})
   }
 }
 

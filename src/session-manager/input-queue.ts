@@ -49,19 +49,18 @@ export class InputQueue {
     return this.#waiting.followup.shift()
   }
 
-  /** Id of the input that was accepted last, of those that wait. */
-  get newest(): string | undefined {
-    const ids = [this.#waiting.steer.at(-1)?.id, this.#waiting.followup.at(-1)?.id]
-    return ids
-      .filter((id) => id !== undefined)
-      .sort()
-      .at(-1)
+  /** Ids of all that waits. */
+  get waiting(): ReadonlySet<string> {
+    return new Set([...this.#waiting.steer, ...this.#waiting.followup].map(({ id }) => id))
   }
 
-  /** Whether something waits that was accepted after an input with this id; without an id, whether anything waits. */
-  hasAfter(id: string | undefined): boolean {
-    const { newest } = this
-    return newest !== undefined && (id === undefined || newest > id)
+  get isEmpty(): boolean {
+    return this.waiting.size === 0
+  }
+
+  /** Whether something waits besides these. */
+  hasBeyond(ids: ReadonlySet<string>): boolean {
+    return !this.waiting.isSubsetOf(ids)
   }
 
   get hasSteering(): boolean {

@@ -1,5 +1,5 @@
 import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
-import type { ForeignEvent, SessionStatus, Snapshot } from '../protocol/protocol.ts'
+import type { ForeignEvent, Run, SessionStatus, Snapshot } from '../protocol/protocol.ts'
 import type { ItemRange, ItemRecord, SessionRecord } from '../store/store.ts'
 import { type Attachment, Attachments, type EventSource } from './attachments.ts'
 import { Gate } from './gate.ts'
@@ -36,18 +36,26 @@ export class LiveSession {
   readonly #control: RunControl
   readonly #life: SessionLife
 
-  constructor(record: SessionRecord, around: Surroundings, onGone: (session: LiveSession) => void) {
+  /** `unfinished` are its runs that are stored as running, though nothing drives them. */
+  constructor(
+    record: SessionRecord,
+    unfinished: readonly Run[],
+    around: Surroundings,
+    onGone: (session: LiveSession) => void,
+  ) {
     this.#state = new SessionState(record, around, () => this.#throwAway())
     this.#gate = new Gate(this.#state, this.attachments, () => this.#control)
-    this.#control = new RunControl(this.#state, (agent) => this.#gate.lease(agent))
+    this.#control = new RunControl(this.#state, async (agent) => {
+      this.#state.load()
+      return this.#gate.lease(agent)
+    })
     this.runs = new SessionRuns(this.#state, this.#gate, this.#control)
     this.inputs = new SessionInputs(this.#state, this.#gate, this.#control, this.attachments)
     this.answers = new SessionAnswers(this.#state, this.#gate)
     this.settings = new SessionSettings(this.#state, this.#gate)
     this.editor = new SessionEditor(this.#state, this.#gate)
     this.#life = { onGone: () => onGone(this), visits: 0, lastUsed: performance.now() }
-    const [newest] = around.store.runs(record.id, { limit: 1 }).entries
-    if (newest?.status === 'running') endInterruptedRun(this.#state, newest)
+    for (const run of unfinished) endInterruptedRun(this.#state, run)
   }
 
   get id(): string {
@@ -74,10 +82,8 @@ export class LiveSession {
 
   /** Nothing needs it in memory, and nothing has for so many milliseconds. */
   isUnusedFor(milliseconds: number): boolean {
-    const { log, requests, recorder } = this.#state
-    const { visits, lastUsed } = this.#life
-    const inUse = this.isActive || visits > 0 || log.readers > 0 || !requests.isEmpty || !recorder.isSettled
-    return !inUse && performance.now() - lastUsed >= milliseconds
+    const isRead = this.#state.log.readers > 0
+    return !this.#isNeeded && !isRead && performance.now() - this.#life.lastUsed >= milliseconds
   }
 
   settled(): Promise<void> {
@@ -134,7 +140,7 @@ export class LiveSession {
     return this.attachments.registerSource(source, tell, (failure) => {
       if (failure !== undefined) this.#state.around.onDefect(failure)
       this.#state.recorder.event({ type: 'session_exited', reason: 'the event source has ended' })
-      if (this.#control.isIdle) this.#retire()
+      this.#retire()
     })
   }
 
@@ -151,8 +157,10 @@ export class LiveSession {
     this.#gate.decide('delete')
     this.#state.recorder.delete('session ended')
     this.attachments.end()
-    this.#gate.closeForDeletion(this.#control.abandon().then(() => this.#life.onGone()))
-    await this.settled()
+    const committed = this.settled()
+    const gone = Promise.allSettled([committed, this.#control.abandon()]).then(() => this.#life.onGone())
+    this.#gate.closeForDeletion(gone)
+    await committed
     this.#state.log.close()
   }
 
@@ -172,8 +180,9 @@ export class LiveSession {
     this.#state.log.close()
   }
 
-  /** Keeps the session loaded while somebody works with it. */
+  /** Keeps the session loaded while somebody works with it. Refuses when it is gone, or about to go. */
   async visit<T>(work: (session: this) => T | Promise<T>): Promise<T> {
+    this.#gate.decide('read')
     this.#life.visits += 1
     try {
       return await work(this)
@@ -187,21 +196,30 @@ export class LiveSession {
     return this.attachments.runtime?.agent ?? this.record.agent?.name
   }
 
-  /** Ends the tails once they have shown everything; the next use loads the session again. */
-  #retire(): void {
-    this.settled().then(
-      () => this.#state.log.close(),
-      () => {},
-    )
-    this.#life.onGone()
+  /** Somebody works with it, or something would be lost if it were loaded again now. */
+  get #isNeeded(): boolean {
+    const { requests, recorder } = this.#state
+    return this.isActive || this.#life.visits > 0 || !requests.isEmpty || !recorder.isSettled
   }
 
-  /** A commit failed: what is in memory may not be what is stored. The next use loads the session again. */
+  /** Ends the tails once they have shown everything, unless the session goes on; the next use loads it again. */
+  #retire(): void {
+    this.settled().then(
+      () => {
+        if (this.#isNeeded) return
+        this.#state.log.close()
+        this.#life.onGone()
+      },
+      () => {},
+    )
+  }
+
+  /** A commit failed: what is in memory may not be what is stored. Loaded again by the first use after its run has left. */
   #throwAway(): void {
-    this.#gate.close('store_unavailable', this.#control.abandon())
+    const gone = this.#control.abandon().then(() => this.#life.onGone())
+    this.#gate.close('store_unavailable', gone)
     this.#state.log.close()
     this.attachments.end()
-    this.#life.onGone()
   }
 }
 

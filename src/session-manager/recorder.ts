@@ -145,7 +145,7 @@ function recordKey(change: Change): string {
     case 'request.put':
       return `request ${change.request.id}`
     case 'key.put':
-      return `key ${change.key.scope} ${change.key.key}`
+      return `key ${JSON.stringify([change.key.scope, change.key.key])}`
     case 'events.append':
       return `events ${change.segment.first}`
   }

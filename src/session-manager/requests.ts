@@ -109,16 +109,16 @@ export class Requests {
     return only
   }
 
-  /** Settles an open request. */
+  /** Settles an open request, and decides all open approvals again: one that the policy settles now is never shown. */
   settle(id: string, answer: AnyAnswer, decider: Decider): void {
     const waiting = this.#waiting.get(id)
     if (waiting === undefined) return
     this.#close(waiting, 'answered', decider, answer)
     waiting.answered.resolve(answer)
-    this.#confirmNext()
+    this.redecide()
   }
 
-  /** Decides all open approvals again: the session's settings have changed, or one of them was answered. */
+  /** Decides all open approvals again: the session's settings may have changed. */
   redecide(): void {
     for (const waiting of [...this.#waiting.values()]) this.#redecide(waiting)
     this.#confirmNext()
@@ -147,7 +147,7 @@ export class Requests {
   }
 
   #settled(matches: (request: Request) => boolean): Request | undefined {
-    return this.#lately.find(matches) ?? this.#stored().find(matches)
+    return this.#lately.findLast(matches) ?? this.#stored().findLast(matches)
   }
 
   #stillOpen(request: Request): Request {

@@ -88,7 +88,7 @@ export class RunControl {
     const run = this.#current
     if (run === undefined || run.isStopping) return run
     run.cancel(request)
-    run.heldUpTo = this.#state.queue.newest
+    run.held = this.#state.queue.waiting
     this.#state.recorder.save({ kind: 'run.put', run: run.state })
     this.#abort(run)
     return run
@@ -104,9 +104,11 @@ export class RunControl {
   /** Starts a run with what waits in the queue, as soon as a slot is free. */
   startQueued(): void {
     if (this.#current !== undefined || this.#pendingStart !== undefined || !this.#mayStart) return
-    const start: Promise<void> = this.#startQueued(() => this.#pendingStart === start).finally(() => {
-      if (this.#pendingStart === start) this.#pendingStart = undefined
-    })
+    const start: Promise<void> = this.#startQueued(() => this.#pendingStart === start)
+      .catch((cause: unknown) => this.#state.around.onDefect(cause))
+      .finally(() => {
+        if (this.#pendingStart === start) this.#pendingStart = undefined
+      })
     this.#pendingStart = start
   }
 
@@ -131,8 +133,10 @@ export class RunControl {
       !isWanted() ||
       !this.#mayStart ||
       this.#current !== undefined ||
-      !queue.hasAfter(undefined)
+      queue.isEmpty
     ) {
+      // In this breath, so that a run that ends while the lease is given back can start the queue.
+      if (isWanted()) this.#pendingStart = undefined
       slots.release()
       await lease?.release()
       return
@@ -173,12 +177,17 @@ export class RunControl {
   }
 
   async #record(run: ActiveRun, events: AsyncGenerator<RuntimeEvent, StopReason, void>): Promise<StopReason> {
-    for (;;) {
-      const step = await events.next()
-      if (step.done === true) return step.value
-      this.#apply(run, step.value)
-      const { pressure } = this.#state.recorder
-      if (pressure !== undefined) await pressure
+    try {
+      for (;;) {
+        const step = await events.next()
+        if (step.done === true) return step.value
+        this.#apply(run, step.value)
+        const { pressure } = this.#state.recorder
+        if (pressure !== undefined) await pressure
+      }
+    } finally {
+      // When it was not the runtime that ended, it must let go of what it holds.
+      await events.return('canceled')
     }
   }
 
@@ -227,12 +236,19 @@ export class RunControl {
         working_dir: state.record.working_dir ?? state.around.workingDir,
         max_iterations: state.record.max_iterations,
       }),
-      takeSteering: () => state.queue.takeSteering().map((input) => state.deliver(input, run.id)),
+      // A run that is stopped, or over, takes nothing: what waits is for the next one.
+      takeSteering: () =>
+        run.signal.aborted ? [] : state.queue.takeSteering().map((input) => state.deliver(input, run.id)),
       takeFollowUp: () => {
-        const input = state.queue.takeFollowUp()
+        const input = run.signal.aborted ? undefined : state.queue.takeFollowUp()
         return input === undefined ? undefined : state.deliver(input, run.id)
       },
-      ask: (question) => state.requests.ask(question, { id: run.id, agent: runtime.agent, signal: run.signal }),
+      ask: (question) => {
+        const answer = state.requests.ask(question, { id: run.id, agent: runtime.agent, signal: run.signal })
+        // A runtime that leaves without waiting for its answer must not take the process along.
+        answer.catch(() => {})
+        return answer
+      },
     }
   }
 
@@ -247,13 +263,13 @@ export class RunControl {
   }
 
   #finish(run: ActiveRun, ending: Ending): void {
-    const { recorder, requests, partial } = this.#state
+    const { recorder, partial } = this.#state
     const agent_name = run.state.agent_name
     if (partial !== undefined) {
       this.#state.transcript.finishPartial()
       this.#state.addMessage(interrupted(partial), run.id)
     }
-    requests.withdraw(run.signal.reason)
+    this.#abort(run)
     if (ending.error !== undefined) {
       const { code, message } = ending.error
       this.#state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })
@@ -263,17 +279,14 @@ export class RunControl {
     recorder.save({ kind: 'run.put', run: run.end(ending.reason, last, ending.error) })
     this.#current = undefined
     this.#state.around.slots.release()
-    recorder.settled().then(
-      () => run.settle(),
-      () => run.settle(),
-    )
+    run.settle(recorder.settled())
     if (this.#goesOn(run, ending.reason)) this.startQueued()
   }
 
   /** A stop holds what was queued before it; a failure holds follow-ups, which would only fail too. */
   #goesOn(run: ActiveRun, reason: StopReason): boolean {
     const { queue } = this.#state
-    if (reason === 'canceled') return queue.hasAfter(run.heldUpTo)
-    return reason === 'normal' ? queue.hasAfter(undefined) : queue.hasSteering
+    if (reason === 'canceled') return queue.hasBeyond(run.held)
+    return reason === 'normal' ? !queue.isEmpty : queue.hasSteering
   }
 }

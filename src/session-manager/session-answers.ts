@@ -28,7 +28,6 @@ export class SessionAnswers {
       this.#grant(confirmation, tool_name ?? request.content.tool_call.function.name)
     }
     requests.settle(request.id, { confirmation, reason, tool_name }, 'client')
-    requests.redecide()
     await this.#state.recorder.settled()
   }
 

@@ -44,26 +44,20 @@ export class SessionInputs {
       await this.#state.recorder.settled()
       return { streaming: false, duplicate: true }
     }
+    const { injector } = this.#attachments
     try {
-      await this.#deliver(messages)
+      // No wait without an injector: the inputs and their key must go into one commit.
+      if (injector === undefined) this.#enqueue('followup', messages)
+      else for (const message of messages) await injector(message)
     } catch (failure) {
       if (key !== undefined) this.#keys.free(key)
       throw failure
     }
     this.#keepKey(key, messages)
-    if (outcome === 'start' && this.#attachments.injector === undefined) this.#control.startQueued()
+    if (outcome === 'start' && injector === undefined) this.#control.startQueued()
     await this.#state.recorder.settled()
     if (key !== undefined) this.#keys.free(key)
     return { streaming: !this.#state.around.isDraining(), duplicate: false }
-  }
-
-  #deliver(messages: readonly InputMessage[]): Promise<void> | undefined {
-    const { injector } = this.#attachments
-    if (injector === undefined) {
-      this.#enqueue('followup', messages)
-      return undefined
-    }
-    return messages.reduce((before, message) => before.then(() => injector(message)), Promise.resolve())
   }
 
   #enqueue(kind: InputKind, messages: readonly InputMessage[]): void {

@@ -141,6 +141,10 @@ export class SessionManager {
     await this.#agents.close()
   }
 
+  get phase(): ManagerPhase {
+    return this.#phase
+  }
+
   get readiness(): Readiness {
     const { connected, error } = this.#store.health()
     const missing = { starting: 'the server is starting', draining: 'the server is shutting down', closed: 'closed' }

@@ -33,6 +33,7 @@ export class SessionRuns {
   /** Loads what the run needs, then decides. Resolves when the beginning is committed. */
   async start(request: RunRequest): Promise<ActiveRun> {
     this.#gate.decide('run')
+    this.#state.load()
     const lease = await this.#gate.lease(request.agent)
     try {
       if (request.model !== undefined && request.model !== '') await switchOf(lease.runtime).check(request.model)

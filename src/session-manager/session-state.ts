@@ -70,6 +70,11 @@ export class SessionState {
 
   /** The items in memory. Whoever adds items loads them first, so what is not in memory is in the store. */
   get transcript(): Transcript {
+    return this.load()
+  }
+
+  /** Reads the items into memory, so that what is decided next cannot fail for want of them. */
+  load(): Transcript {
     this.#transcript ??= new Transcript(this.id, this.around.store.items(this.id, { from: 0 }))
     return this.#transcript
   }

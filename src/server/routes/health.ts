@@ -3,8 +3,9 @@ import type { SessionManager } from '../../session-manager/session-manager.ts'
 import { openApiDocument } from '../openapi.ts'
 import type { Handlers } from '../route.ts'
 
-export const healthRoutes = (manager: SessionManager, version: string) =>
-  ({
+export const healthRoutes = (manager: SessionManager, version: string) => {
+  let document: ReturnType<typeof openApiDocument> | undefined
+  return {
     health: () => ({ status: 'ok', version }),
     ready: ({ reply }) => {
       const { phase: _, ...readiness } = manager.readiness
@@ -16,5 +17,9 @@ export const healthRoutes = (manager: SessionManager, version: string) =>
       if (await manager.waitReady(query.timeout)) return { status: 'ready' }
       throw new Refusal('wait_timeout', 'no sessions registered within timeout')
     },
-    openApi: () => openApiDocument(version),
-  }) satisfies Partial<Handlers>
+    openApi: () => {
+      document ??= openApiDocument(version)
+      return document
+    },
+  } satisfies Partial<Handlers>
+}

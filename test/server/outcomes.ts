@@ -1,0 +1,258 @@
+import type { EndpointName, ErrorCode } from '../../src/protocol/protocol.ts'
+import type { Bench, BenchOptions } from './bench.ts'
+import type { Outcome, Request } from './client.ts'
+
+type Arrange = (bench: Bench) => Request | Promise<Request>
+
+/** How to get an outcome. */
+export interface Case extends Outcome {
+  readonly arrange: Arrange
+  readonly bench?: BenchOptions
+}
+
+const messages = [{ role: 'user', content: 'hello' }]
+const message = { message: { agent_name: '', message: { role: 'user', content: 'changed' } } }
+
+const none: Arrange = () => ({})
+const idle =
+  (request: Request = {}): Arrange =>
+  async (bench) => ({ params: { id: await bench.session() }, ...request })
+const after =
+  (request: Request = {}): Arrange =>
+  async (bench) => ({ params: { id: (await bench.ran()).id }, ...request })
+const during =
+  (agent: string, request: Request = {}): Arrange =>
+  async (bench) => ({
+    params: { id: (await bench.running(agent)).id },
+    ...request,
+  })
+const agent =
+  (id: string): Arrange =>
+  () => ({ params: { id, agent_name: 'root' } })
+const run =
+  (name: string, more: object = {}): Arrange =>
+  async (bench) => ({
+    params: { id: await bench.session(), agent: name, agent_name: 'root' },
+    body: { agent: name, messages, ...more },
+  })
+const onMessage =
+  (agentName: string): Arrange =>
+  async (bench) => {
+    const { id } = await bench.ran()
+    const [first] = (await bench.manager.getMessages(id, { limit: 1, from: 0 })).messages
+    if (agentName !== 'echo') await bench.manager.runSession(id, { source: agentName }, { messages })
+    return { params: { id, msg_id: first?.id ?? '' }, body: message }
+  }
+const asked =
+  (which: 'asker' | 'elicitor', body: object): Arrange =>
+  async (bench) => ({
+    params: { id: (await bench.asking(which)).id },
+    body,
+  })
+const settled =
+  (which: 'asker' | 'elicitor', body: object): Arrange =>
+  async (bench) => {
+    const { id, requestId } = await bench.asking(which)
+    const request = { params: { id }, body: { ...body, request_id: requestId } }
+    await bench.client.call(which === 'asker' ? 'resume' : 'answerElicitation', request)
+    return request
+  }
+const modelsOf =
+  (source: string): Arrange =>
+  async (bench) => ({ params: { id: (await bench.ran(source)).id } })
+const modelsAfter =
+  (code: ErrorCode): Arrange =>
+  async (bench) => {
+    const { id } = await bench.ran('echo')
+    bench.agents.become('echo', code)
+    return { params: { id } }
+  }
+
+/** A request that succeeds, for each endpoint. */
+export const requests: Readonly<Record<EndpointName, Arrange>> = {
+  health: none,
+  ready: none,
+  ping: none,
+  apiReady: async (bench) => {
+    await bench.session()
+    return {}
+  },
+  openApi: none,
+  listAgents: none,
+  getAgent: agent('echo'),
+  countTools: agent('echo'),
+  listSessions: none,
+  createSession: () => ({ body: { title: ' A title ', safety_policy: 'unsafe', unknown: true } }),
+  getSession: after(),
+  getSnapshot: after(),
+  getStatus: after(),
+  deleteSession: after(),
+  forkSession: after({ body: { user_message_index: 0 } }),
+  getRecovery: after(),
+  batchDelete: async (bench) => ({ body: { session_ids: [await bench.session(), 'none'] } }),
+  batchExport: async (bench) => ({ body: { session_ids: [(await bench.ran()).id, 'none'] } }),
+  streamRun: run('echo'),
+  streamNamedRun: run('echo', { model: 'test/other' }),
+  startRun: run('echo'),
+  listRuns: after(),
+  getRun: async (bench) => {
+    const { id, runId } = await bench.ran()
+    return { params: { id, run_id: runId } }
+  },
+  cancelRun: during('gated', { body: { reason: 'enough' } }),
+  getEvents: after({ query: { follow: 'false' } }),
+  steer: after({ body: { messages } }),
+  followUp: after({ body: { messages } }),
+  getQueue: after(),
+  listRequests: async (bench) => ({ params: { id: (await bench.asking('asker')).id } }),
+  resume: asked('asker', { confirmation: 'approve-safe' }),
+  answerElicitation: asked('elicitor', { action: 'accept', content: { name: 'x' } }),
+  toggleApproval: idle(),
+  setSafetyPolicy: idle({ body: { safety_policy: 'strict' } }),
+  setPermissions: idle({ body: { permissions: { allow: ['shell'] } } }),
+  setTitle: idle({ body: { title: 'new' } }),
+  setTokens: idle({ body: { input_tokens: 1, output_tokens: 2 } }),
+  setStarred: idle({ body: { starred: true } }),
+  listModels: after(),
+  listMessages: after(),
+  addMessage: idle({ body: message }),
+  updateMessage: onMessage('echo'),
+  addSummary: idle({ body: { summary: 'what was' } }),
+}
+
+const row = (
+  endpoint: EndpointName,
+  status: number,
+  code: ErrorCode | undefined,
+  arrange: Arrange,
+  bench?: BenchOptions,
+): Case => ({
+  endpoint,
+  status,
+  code,
+  arrange,
+  ...(bench === undefined ? {} : { bench }),
+})
+
+const bad =
+  (query: Record<string, string>) =>
+  (endpoint: EndpointName): Case =>
+    row(endpoint, 400, 'invalid_request', idle({ query }))
+
+function runRows(endpoint: 'streamRun' | 'streamNamedRun' | 'startRun'): readonly Case[] {
+  const busy: Arrange = async (bench) => ({
+    ...(await run('echo')(bench)),
+    params: { ...(await run('echo')(bench)).params, id: (await bench.running('gated')).id },
+  })
+  const other: Arrange = async (bench) => {
+    await bench.running('gated')
+    return run('echo')(bench)
+  }
+  return [
+    row(endpoint, 404, 'unknown_agent', run('ghost')),
+    row(endpoint, 422, 'invalid_agent_file', run('damaged')),
+    row(endpoint, 422, 'agent_not_supported', run('later')),
+    row(endpoint, 502, 'agent_source_unavailable', run('away')),
+    row(endpoint, 422, 'invalid_model', run('echo', { model: 'nowhere/model' })),
+    row(endpoint, 422, 'model_switch_unsupported', run('fixed', { model: 'test/other' })),
+    row(endpoint, 409, 'session_busy', busy),
+    row(endpoint, 429, 'too_many_runs', other, { manager: { maxConcurrentRuns: 1 } }),
+  ]
+}
+
+function agentRows(endpoint: 'getAgent' | 'countTools'): readonly Case[] {
+  return [
+    row(endpoint, 404, 'unknown_agent', agent('ghost')),
+    row(endpoint, 422, 'invalid_agent_file', agent('damaged')),
+    row(endpoint, 502, 'agent_source_unavailable', agent('away')),
+  ]
+}
+
+/** What the endpoints answer besides their first success and what all of them refuse. */
+export const special: readonly Case[] = [
+  row('ready', 503, undefined, none, { started: false }),
+  row('apiReady', 400, 'invalid_request', () => ({ query: { timeout: '5' } })),
+  row('apiReady', 503, 'wait_timeout', () => ({ query: { timeout: '1ms' } })),
+  row('listAgents', 502, 'agent_source_unavailable', (bench) => {
+    bench.agents.refuse('agent_source_unavailable')
+    return {}
+  }),
+  ...agentRows('getAgent'),
+  ...agentRows('countTools'),
+  row('countTools', 422, 'agent_not_supported', agent('later')),
+  bad({ limit: '0' })('listSessions'),
+  row('createSession', 400, 'invalid_working_dir', () => ({ body: { working_dir: '/no/such/directory' } })),
+  bad({ messages: 'last:x' })('getSession'),
+  bad({ messages: 'some' })('getSnapshot'),
+  bad({ wait: 'soon' })('getStatus'),
+  row('getStatus', 404, 'session_not_running', idle()),
+  row('getStatus', 503, 'wait_timeout', idle({ query: { wait: '1ms' } })),
+  row('deleteSession', 202, undefined, during('stubborn', { query: { wait: 'true', timeout: '1ms' } })),
+  bad({ timeout: '10' })('deleteSession'),
+  ...runRows('streamRun'),
+  ...runRows('streamNamedRun'),
+  ...runRows('startRun'),
+  bad({ limit: '1001' })('listRuns'),
+  row('getRun', 404, 'unknown_run', idle()),
+  row('cancelRun', 202, undefined, during('stubborn', { query: { wait: '1ms' } })),
+  row('cancelRun', 404, 'unknown_run', idle({ body: { run_id: 'none' } })),
+  bad({ since: '-1' })('getEvents'),
+  row('steer', 409, 'session_not_running', idle({ body: { messages } })),
+  row('steer', 429, 'steer_queue_full', during('gated', { body: { messages: Array(6).fill({ content: 'x' }) } })),
+  row('followUp', 409, 'session_not_running', idle({ body: { messages } })),
+  row(
+    'followUp',
+    429,
+    'followup_queue_full',
+    during('gated', { body: { messages: Array(21).fill({ content: 'x' }) } }),
+  ),
+  row('getQueue', 404, 'session_not_running', idle()),
+  row('resume', 404, 'unknown_request', idle({ body: { confirmation: 'approve', request_id: 'none' } })),
+  row('resume', 409, 'no_pending_request', idle({ body: { confirmation: 'approve' } })),
+  row('resume', 409, 'request_settled', settled('asker', { confirmation: 'reject' })),
+  row('answerElicitation', 404, 'unknown_request', idle({ body: { action: 'cancel', elicitation_id: 'none' } })),
+  row('answerElicitation', 409, 'no_pending_request', idle({ body: { action: 'cancel' } })),
+  row('answerElicitation', 409, 'request_settled', settled('elicitor', { action: 'decline' })),
+  row('listModels', 404, 'session_not_running', idle()),
+  row('listModels', 422, 'model_switch_unsupported', modelsOf('fixed')),
+  row('listModels', 404, 'unknown_agent', modelsAfter('unknown_agent')),
+  row('listModels', 422, 'invalid_agent_file', modelsAfter('invalid_agent_file')),
+  row('listModels', 422, 'agent_not_supported', modelsAfter('agent_not_supported')),
+  row('listModels', 502, 'agent_source_unavailable', modelsAfter('agent_source_unavailable')),
+  bad({ cursor: 'x' })('listMessages'),
+  row('addMessage', 409, 'session_busy', during('gated', { body: message })),
+  row('updateMessage', 404, 'unknown_message', idle({ body: message })),
+  row('updateMessage', 409, 'session_busy', onMessage('gated')),
+  row('addSummary', 409, 'session_busy', during('gated', { body: { summary: 'x' } })),
+]
+
+/** What an endpoint cannot answer although the table says it of all endpoints of its kind, and why. */
+export const impossible: Partial<Record<ErrorCode, readonly EndpointName[]>> = {
+  // They ask neither the store nor the agents; a batch counts what failed.
+  internal: ['ping', 'apiReady', 'openApi', 'batchDelete'],
+  // They commit nothing of their own; a batch counts what failed.
+  store_unavailable: [
+    'ping',
+    'apiReady',
+    'openApi',
+    'listAgents',
+    'getAgent',
+    'countTools',
+    'listSessions',
+    'getSession',
+    'getSnapshot',
+    'getStatus',
+    'getRecovery',
+    'batchDelete',
+    'batchExport',
+    'listRuns',
+    'getRun',
+    'getEvents',
+    'getQueue',
+    'listRequests',
+    'listModels',
+    'listMessages',
+  ],
+  // Getting rid of work is never refused for want of room.
+  overloaded: ['batchDelete', 'batchExport', 'cancelRun'],
+}
