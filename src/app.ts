@@ -38,7 +38,7 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
     agents: createAgents({ sources, models: createModels({ env: variables }) }),
     maxConcurrentRuns: config.maxConcurrentRuns,
     ringCapacity: config.ringCapacity,
-    eventRetentionMs: config.eventRetention,
+    eventRetention: config.eventRetention,
     workingDirRoot: config.sessionWorkingdirRoot,
     workingDir: config.workingDir,
     onDefect: (err) => logger.error({ err }, 'a defect'),

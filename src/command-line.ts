@@ -37,7 +37,10 @@ const flags: Readonly<Record<Key, Flag>> = {
   pullInterval: { value: 'MINUTES', help: 'read an agent file behind a URL again this often; 0 is never' },
   maxConcurrentRuns: { value: 'N', help: 'runs at the same time, over all sessions; 0 is no limit' },
   onDisconnect: { value: 'WHAT', help: 'cancel or continue a run when its client leaves the stream' },
-  eventRetention: { value: 'DURATION', help: 'events may be dropped at this age; messages are kept' },
+  eventRetention: {
+    value: 'DURATION[,EVENTS]',
+    help: 'events are dropped at this age, and the oldest of a session that has more; messages are kept',
+  },
   ringCapacity: { value: 'N', help: 'events of each session kept in memory; older ones come from the file' },
   sseMaxAge: { value: 'DURATION', help: 'close event streams at this age, politely; off is never' },
   ownerWait: { value: 'DURATION', help: 'how long to wait for a database that another process owns' },

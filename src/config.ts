@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import { z } from 'zod'
 import { isLoopback, type ListenAddress, ListenError, parseListenAddress } from './server/server.ts'
-import { directory, duration, oneOf, origin, path, timer, timerOrOff, wholeNumber, yesOrNo } from './setting.ts'
+import { directory, oneOf, origin, path, retention, timer, timerOrOff, wholeNumber, yesOrNo } from './setting.ts'
 
 /** The process is asked for something that cannot be. The message is one clear sentence. */
 export class UsageError extends Error {
@@ -37,8 +37,8 @@ export const Config = z
     envFromFile: z.array(path).readonly(),
     /** How often an agent file behind a URL is read again; without it never. */
     pullInterval: wholeNumber(0, 'minutes').transform((minutes) => (minutes === 0 ? undefined : minutes * 60_000)),
-    /** The age at which events may be dropped. */
-    eventRetention: duration,
+    /** The age at which events are dropped, and how many of a session are kept at most. */
+    eventRetention: retention,
     /** Events of one session that are kept in memory. */
     ringCapacity: wholeNumber(1, 'events'),
     /** `Infinity` when there is no limit. */

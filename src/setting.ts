@@ -30,7 +30,17 @@ function readTimer(text: string): number | undefined {
   return time !== undefined && time <= 24 * day ? time : undefined
 }
 
-export const duration = setting('a duration such as 30s, 12h or 30d', readDuration)
+/** How long events are kept, and how many of a session at most: `30d`, or `30d,100000`. */
+export const retention = setting(
+  'a duration such as 12h or 30d, or with a number of events such as 30d,100000',
+  (text) => {
+    const [age = '', newest, ...rest] = text.split(',')
+    const ageMs = readDuration(age)
+    if (ageMs === undefined || rest.length > 0) return undefined
+    if (newest === undefined) return { ageMs }
+    return /^[1-9]\d{0,8}$/.test(newest) ? { ageMs, newest: Number(newest) } : undefined
+  },
+)
 
 /** A duration that a timer can wait for. */
 export const timer = setting('a duration from 0s to 24d', readTimer)

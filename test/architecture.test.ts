@@ -152,7 +152,7 @@ function promisesIn(file: string): readonly string[] {
 
 /** Titles stand right behind the name of the function, or behind the table of an `each`. */
 function titlesIn(file: string): readonly string[] {
-  const title = /(?:\b(?:test|it|describe)(?:\.\w+)*(?:\([^\n']*\))?|^ *[\])]+)\(\s*(['"`])((?:(?!\1).)*)\1/gm
+  const title = /(?:\b(?:test|it|describe)(?:\.\w+)*(?:\([^\n']*\))?|^ *(?:[\])]+|\] as const\)))\(\s*(['"`])((?:(?!\1).)*)\1/gm
   return [...textOf('test', file).matchAll(title)].map(([, , text = '']) => text)
 }
 

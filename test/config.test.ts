@@ -39,7 +39,7 @@ describe('the configuration', () => {
       maxRequestSize: 1_048_576,
       envFromFile: [],
       pullInterval: undefined,
-      eventRetention: 30 * 24 * 3600 * 1000,
+      eventRetention: { ageMs: 30 * 24 * 3600 * 1000 },
       ringCapacity: 1024,
       maxConcurrentRuns: 64,
       corsOrigin: [],
@@ -114,7 +114,8 @@ describe('the configuration', () => {
   })
 
   test('reads durations in days, and zeros that mean never or no limit', () => {
-    expect(serve(['a', '--event-retention', '1d12h']).eventRetention).toBe(36 * 3600 * 1000)
+    expect(serve(['a', '--event-retention', '1d12h']).eventRetention).toEqual({ ageMs: 36 * 3600 * 1000 })
+    expect(serve(['a', '--event-retention', '1d,500']).eventRetention).toEqual({ ageMs: 24 * 3600 * 1000, newest: 500 })
     expect(serve(['a', '--max-concurrent-runs', '0']).maxConcurrentRuns).toBe(Number.POSITIVE_INFINITY)
     expect(serve(['a', '--pull-interval', '0']).pullInterval).toBeUndefined()
     expect(serve(['https://x.test/a', '--pull-interval', '2']).pullInterval).toBe(120_000)
@@ -129,7 +130,7 @@ describe('the configuration', () => {
     [['--shutdown-grace=-8s'], '--shutdown-grace must be a duration from 0s to 24d, not "-8s"'],
     [['--owner-wait', '25d'], '--owner-wait must be a duration from 0s to 24d, not "25d"'],
     [['--sse-max-age', '0s'], '--sse-max-age must be a duration from 1ms to 24d, or off, not "0s"'],
-    [['--event-retention', '30 days'], '--event-retention must be a duration such as 30s, 12h or 30d, not "30 days"'],
+    [['--event-retention', '30 days'], '--event-retention must be a duration such as 12h or 30d, or with a number of events such as 30d,100000, not "30 days"'],
     [['--log-level', 'loud'], '--log-level must be one of fatal, error, warn, info, debug, trace, silent, not "loud"'],
     [['--on-disconnect', 'stay'], '--on-disconnect must be one of cancel, continue, not "stay"'],
     [['--working-dir', '/no/such'], '--working-dir must be an existing directory, not "/no/such"'],

@@ -3,8 +3,8 @@ import type { ForeignEvent } from '../protocol/protocol.ts'
 /** Longest event on the wire, in bytes of its JSON; a little under the 16 MiB line that old clients accept. */
 export const maxEventBytes = 8 * 1024 * 1024
 
-/** What is shorter, in UTF-16 units, stays whole in any case. */
-const shortest = 64
+/** How much of a long string stays, in UTF-16 units: as much as makes the event fit. Few steps, because each takes long. */
+const lengths = [1024 * 1024, 16 * 1024, 256] as const
 
 /**
  * Writes an event as JSON with `type` first, so that a reader can tell its type from the beginning of the text. An event
@@ -14,7 +14,7 @@ const shortest = 64
 export function encode(event: ForeignEvent): string {
   const json = write(event)
   if (fits(json)) return json
-  for (let keep = 1024 * 1024; keep >= shortest; keep /= 4) {
+  for (const keep of lengths) {
     const shorter = write(event, (_key, value) => cut(value, keep))
     if (fits(shorter)) return shorter
   }
@@ -42,8 +42,8 @@ function cut(value: unknown, keep: number): unknown {
 
 /** The fields that are long in their numbers, keys or many short strings. */
 function replaced({ type: _, ...rest }: ForeignEvent): Record<string, unknown> {
-  const lengths = Object.entries(rest).map(([key, value]) => ({ key, length: JSON.stringify(value)?.length ?? 0 }))
-  const long = lengths.filter(({ length }) => length > 64 * 1024)
+  const sizes = Object.entries(rest).map(([key, value]) => ({ key, length: JSON.stringify(value)?.length ?? 0 }))
+  const long = sizes.filter(({ length }) => length > 64 * 1024)
   return Object.fromEntries(long.map(({ key, length }) => [key, mark(length)]))
 }
 

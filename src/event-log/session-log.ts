@@ -111,9 +111,9 @@ class SessionLog implements EventLog {
         } else {
           cursor = page.last
           const shown = types === undefined ? page : filtered(page, types)
-          if (shown !== undefined) yield shown
-          // Or a long log with nothing to show would be searched in one breath.
-          else await giveWay()
+          // A long log with nothing to show must not be searched in one breath.
+          if (shown === undefined) await giveWay()
+          else yield shown
         }
       }
     } finally {

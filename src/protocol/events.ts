@@ -3,7 +3,7 @@ import { GapReason } from './cursor.ts'
 import { Message, MessagePart, Tool, ToolCall, ToolCallResult, Usage } from './message.ts'
 import { Decider, Request } from './request.ts'
 import { StopReason } from './run.ts'
-import { Summary } from './session.ts'
+import { SessionSettings, Summary } from './session.ts'
 
 /** Keys that every event of a session may carry. `run_id` names the run, `timestamp` is RFC 3339 in UTC. */
 const envelope = {
@@ -87,8 +87,14 @@ export const events = {
     session_position: z.number().int(),
     message: Message,
   }),
+  message_updated: event('message_updated', {
+    message_id: z.string(),
+    session_position: z.number().int(),
+    message: Message,
+  }),
   token_usage: event('token_usage', { usage: TokenUsage }),
   session_title: event('session_title', { title: z.string() }),
+  session_updated: event('session_updated', SessionSettings.shape),
   session_summary: event('session_summary', Summary.shape),
   agent_info: event('agent_info', {
     agent_name: z.string(),

@@ -103,6 +103,19 @@ export type SessionTemplate = z.infer<typeof SessionTemplate>
 export const SessionAgent = z.object({ source: z.string(), name: z.string() })
 export type SessionAgent = z.infer<typeof SessionAgent>
 
+/** How a session is set, and what it has used: what its `session_updated` events tell. */
+export const SessionSettings = z.object({
+  tools_approved: z.boolean(),
+  safety_policy: SafetyPolicy.optional(),
+  permissions: Permissions.optional(),
+  starred: z.boolean(),
+  agent_model_overrides: z.record(z.string(), z.string()).optional(),
+  input_tokens: z.number().int(),
+  output_tokens: z.number().int(),
+  cost: z.number(),
+})
+export type SessionSettings = z.infer<typeof SessionSettings>
+
 /** A session in a list. */
 export const SessionSummary = z.object({
   id: z.string(),

@@ -28,7 +28,7 @@ export function forkOf(
   const { id, created_at } = newRecord({}, undefined)
   const copied = items.slice(0, target.position).map((item): ItemRecord => ({ ...item, id: newId(), session_id: id }))
   const title = forkTitle(parent.title, titlesLike)
-  return { record: { ...parent, id, created_at, title, ...countersOf(copied) }, items: copied }
+  return { record: { ...parent, id, created_at, title, agent: undefined, ...countersOf(copied) }, items: copied }
 }
 
 function countersOf(items: readonly ItemRecord[]): Partial<SessionRecord> {

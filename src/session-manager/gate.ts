@@ -54,9 +54,11 @@ export class Gate {
   /** Gets a runtime ready: the attached one, or one of the agent's file. */
   async lease(agent: AgentRef): Promise<RuntimeLease> {
     const attached = this.#attachments.runtime
-    if (attached !== undefined) return { runtime: attached, release: async () => {} }
+    if (attached !== undefined) {
+      return { runtime: attached, source: this.#state.record.agent?.source ?? '', release: async () => {} }
+    }
     const runtime = await this.#state.around.agents.open(agent)
-    return { runtime, release: () => runtime.close() }
+    return { runtime, source: agent.source, release: () => runtime.close() }
   }
 
   /** From now on the session is gone for everybody, though its run may need a moment to leave. */

@@ -2,29 +2,34 @@ import { createHash } from 'node:crypto'
 import type { KeyRecord, Store } from '../store/store.ts'
 
 /**
- * The idempotency keys of one scope. A key is reserved in the breath that decides, and stored in the commit of its effect;
- * one whose effect failed is free again.
+ * The idempotency keys of one scope: what was done under a key is not done again. A key is stored in the commit of its
+ * effect; an effect that fails leaves its key free.
  */
 export class IdempotencyKeys {
   readonly #scope: string
   readonly #store: Store
-  readonly #reserved = new Set<string>()
+  readonly #underWay = new Map<string, Promise<unknown>>()
 
   constructor(scope: string, store: Store) {
     this.#scope = scope
     this.#store = store
   }
 
-  /** True when the key was free; it is taken from now on. */
-  reserve(key: string): boolean {
-    if (this.#reserved.has(key) || this.#store.key(this.#scope, key) !== undefined) return false
-    this.#reserved.add(key)
-    return true
-  }
-
-  /** Ends a reservation: the effect is committed, and its key with it, or it failed, and the key is free. */
-  free(key: string): void {
-    this.#reserved.delete(key)
+  /**
+   * Has an effect once: at once when nobody uses the key, else after whoever does. `undefined` when it was had before.
+   */
+  async once<T>(key: string, effect: () => Promise<T>): Promise<T | undefined> {
+    for (let first = this.#underWay.get(key); first !== undefined; first = this.#underWay.get(key)) {
+      await first.catch(() => {})
+    }
+    if (this.#store.key(this.#scope, key) !== undefined) return undefined
+    const had = effect()
+    this.#underWay.set(key, had)
+    try {
+      return await had
+    } finally {
+      this.#underWay.delete(key)
+    }
   }
 
   /** The record that goes into the commit of the effect. */

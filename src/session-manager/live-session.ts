@@ -1,5 +1,5 @@
 import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
-import type { ForeignEvent, Run, SessionStatus, Snapshot } from '../protocol/protocol.ts'
+import type { ForeignEvent, SessionStatus, Snapshot } from '../protocol/protocol.ts'
 import type { ItemRange, ItemRecord, SessionRecord } from '../store/store.ts'
 import { type Attachment, Attachments, type EventSource } from './attachments.ts'
 import { Gate } from './gate.ts'
@@ -36,13 +36,7 @@ export class LiveSession {
   readonly #control: RunControl
   readonly #life: SessionLife
 
-  /** `unfinished` are its runs that are stored as running, though nothing drives them. */
-  constructor(
-    record: SessionRecord,
-    unfinished: readonly Run[],
-    around: Surroundings,
-    onGone: (session: LiveSession) => void,
-  ) {
+  constructor(record: SessionRecord, around: Surroundings, onGone: (session: LiveSession) => void) {
     this.#state = new SessionState(record, around, () => this.#throwAway())
     this.#gate = new Gate(this.#state, this.attachments, () => this.#control)
     this.#control = new RunControl(this.#state, async (agent) => {
@@ -55,7 +49,8 @@ export class LiveSession {
     this.settings = new SessionSettings(this.#state, this.#gate)
     this.editor = new SessionEditor(this.#state, this.#gate)
     this.#life = { onGone: () => onGone(this), visits: 0, lastUsed: performance.now() }
-    for (const run of unfinished) endInterruptedRun(this.#state, run)
+    const [newest] = around.store.runs(record.id, { limit: 1 }).entries
+    if (newest?.status === 'running') endInterruptedRun(this.#state, newest)
   }
 
   get id(): string {

@@ -7,14 +7,14 @@ import { interrupted } from './transcript.ts'
 /** A runtime in use. Whoever leased it releases it. */
 export interface RuntimeLease {
   readonly runtime: Runtime
+  /** Key of the agent's source; empty when the runtime was attached and no file's agent has run. */
+  readonly source: string
   release(): Promise<void>
 }
 
 /** A run that is ready to begin: everything that had to be loaded is loaded. */
 export interface RunPlan {
   readonly lease: RuntimeLease
-  /** Key of the agent's source. */
-  readonly source: string
   readonly messages: readonly InputMessage[]
   /** A model reference for the agent, from this run on. */
   readonly model?: string | undefined
@@ -58,8 +58,8 @@ export class RunControl {
   /** Begins a run with a slot in hand. Decides and records in one breath; the runtime starts after the commit. */
   begin(plan: RunPlan, deliver?: (runId: string) => void): ActiveRun {
     const { recorder, log, record } = this.#state
-    const { source, lease } = plan
-    const { runtime } = lease
+    const { lease } = plan
+    const { runtime, source } = lease
     const agent = { source, name: runtime.agent }
     const first_seq = log.head + 1
     const run = new ActiveRun({
@@ -128,13 +128,7 @@ export class RunControl {
     const { agent } = this.#state.record
     const lease = await this.#leaseRuntime(agent ?? { source: '' }).catch((cause: unknown) => this.#tellRefusal(cause))
     const { queue } = this.#state
-    if (
-      lease === undefined ||
-      !isWanted() ||
-      !this.#mayStart ||
-      this.#current !== undefined ||
-      queue.isEmpty
-    ) {
+    if (lease === undefined || !isWanted() || !this.#mayStart || this.#current !== undefined || queue.isEmpty) {
       // In this breath, so that a run that ends while the lease is given back can start the queue.
       if (isWanted()) this.#pendingStart = undefined
       slots.release()
@@ -144,7 +138,7 @@ export class RunControl {
     const steering = queue.takeSteering()
     const followUp = steering.length > 0 ? undefined : queue.takeFollowUp()
     const inputs = followUp === undefined ? steering : [followUp]
-    this.begin({ lease, source: agent?.source ?? '', messages: [], trigger: 'queue' }, (runId) => {
+    this.begin({ lease, messages: [], trigger: 'queue' }, (runId) => {
       for (const input of inputs) this.#state.deliver(input, runId)
     })
   }

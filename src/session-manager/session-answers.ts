@@ -40,11 +40,12 @@ export class SessionAnswers {
 
   #grant(confirmation: ResumeBody['confirmation'], tool: string | undefined): void {
     const policy = grantedPolicy[confirmation]
-    if (policy !== undefined) this.#state.update({ ...chosenPolicy(policy), policy_pending: false })
     const { permissions } = this.#state.record
-    if (confirmation === 'approve-tool' && tool !== undefined && !permissions?.allow?.includes(tool)) {
-      this.#state.update({ permissions: { ...permissions, allow: [...(permissions?.allow ?? []), tool] } })
-    }
+    const allows = confirmation === 'approve-tool' && tool !== undefined && !permissions?.allow?.includes(tool)
+    if (policy === undefined && !allows) return
+    if (policy !== undefined) this.#state.update({ ...chosenPolicy(policy), policy_pending: false })
+    if (allows) this.#state.update({ permissions: { ...permissions, allow: [...(permissions?.allow ?? []), tool] } })
+    this.#state.tellSettings()
   }
 }
 

@@ -25,6 +25,13 @@ export class SessionEditor {
     const item = this.#state.transcript.replace(id, message)
     if (item === undefined) throw new Refusal('unknown_message')
     this.#state.recorder.save({ kind: 'item.put', item })
+    this.#state.recorder.event({
+      type: 'message_updated',
+      ...(message.agent_name === '' ? {} : { agent_name: message.agent_name }),
+      message_id: id,
+      session_position: item.position,
+      message: { ...message, id },
+    })
     await this.#state.recorder.settled()
   }
 

@@ -1,4 +1,5 @@
 import type { InputKind, InputMessage, QueueState } from '../protocol/protocol.ts'
+import type { FollowUp } from './answers.ts'
 import type { Attachments } from './attachments.ts'
 import type { Gate } from './gate.ts'
 import { IdempotencyKeys } from './idempotency.ts'
@@ -34,29 +35,22 @@ export class SessionInputs {
   }
 
   /** Tells whether a run takes it, and whether the key was used before. A delivery that fails frees its key. */
-  async followUp(
-    messages: readonly InputMessage[],
-    key: string | undefined,
-  ): Promise<{ readonly streaming: boolean; readonly duplicate: boolean }> {
+  async followUp(messages: readonly InputMessage[], key: string | undefined): Promise<FollowUp> {
+    if (key === undefined) return this.#accept(messages, undefined)
+    const answer = await this.#keys.once(key, () => this.#accept(messages, key))
+    return answer ?? { streaming: false, duplicate: true }
+  }
+
+  async #accept(messages: readonly InputMessage[], key: string | undefined): Promise<FollowUp> {
     const outcome = this.#gate.decide('followup')
     this.#gate.needAgent()
-    if (key !== undefined && !this.#keys.reserve(key)) {
-      await this.#state.recorder.settled()
-      return { streaming: false, duplicate: true }
-    }
     const { injector } = this.#attachments
-    try {
-      // No wait without an injector: the inputs and their key must go into one commit.
-      if (injector === undefined) this.#enqueue('followup', messages)
-      else for (const message of messages) await injector(message)
-    } catch (failure) {
-      if (key !== undefined) this.#keys.free(key)
-      throw failure
-    }
+    // No wait without an injector: the inputs and their key must go into one commit.
+    if (injector === undefined) this.#enqueue('followup', messages)
+    else for (const message of messages) await injector(message)
     this.#keepKey(key, messages)
     if (outcome === 'start' && injector === undefined) this.#control.startQueued()
     await this.#state.recorder.settled()
-    if (key !== undefined) this.#keys.free(key)
     return { streaming: !this.#state.around.isDraining(), duplicate: false }
   }
 

@@ -62,8 +62,8 @@ export interface SessionManagerOptions {
   readonly maxConcurrentRuns?: number | undefined
   /** Newest events of a loaded session that stay in memory, besides 1 MiB at most. */
   readonly ringCapacity?: number | undefined
-  /** Milliseconds after which events are removed. */
-  readonly eventRetentionMs?: number | undefined
+  /** What is kept of a log: events younger than so many milliseconds, and of those the newest; all when nothing is said. */
+  readonly eventRetention?: { readonly ageMs: number; readonly newest?: number | undefined } | undefined
   /** Sessions may only work below this directory. */
   readonly workingDirRoot?: string | undefined
   /** Where sessions work that name no directory; without it where the process works. */
@@ -128,7 +128,7 @@ export class SessionManager {
   /** Takes no new runs, and waits until those that go on have ended, at most so many milliseconds. */
   async drain(graceMs: number): Promise<void> {
     if (this.#phase === 'ready') this.#phase = 'draining'
-    await settledWithin(Promise.all(this.#sessions.loaded.map((session) => session.left())), graceMs)
+    await settledWithin(Promise.allSettled(this.#sessions.loaded.map((session) => session.left())), graceMs)
   }
 
   /** Leaves every session as it is, ends the tails, commits, closes the store. Twice is harmless. */
@@ -246,8 +246,12 @@ export class SessionManager {
     const sessions: SessionExport[] = []
     const missing: string[] = []
     for (const id of ids) {
-      if (this.#exists(id)) sessions.push(await this.#visit(id, (session) => session.read(toExport, { from: 0 })))
-      else missing.push(id)
+      try {
+        sessions.push(await this.#visit(id, (session) => session.read(toExport, { from: 0 })))
+      } catch (refusal) {
+        if (!(refusal instanceof Refusal && refusal.code === 'unknown_session')) throw refusal
+        missing.push(id)
+      }
     }
     return { sessions, missing }
   }
@@ -259,13 +263,17 @@ export class SessionManager {
   /** A new session that begins as this one was before its N-th user message, counted from 0. */
   forkSession(id: string, userMessageIndex: number): Promise<SessionDetails> {
     return this.#visit(id, async (parent) => {
-      const titlesLike = (prefix: string): readonly string[] => this.#store.titles(prefix)
-      const fork = await parent.read((record, items) => forkOf(record, items, userMessageIndex, titlesLike), {
-        from: 0,
-      })
+      const [record, items] = await parent.read((...whole) => whole, { from: 0 })
       this.#needReady()
+      // Forks that are made at once are not stored yet, and must not get the same number.
+      const titlesLike = (prefix: string): readonly string[] => [
+        ...this.#store.titles(prefix),
+        ...this.#sessions.loaded.map((session) => session.record.title),
+      ]
+      const fork = forkOf(record, items, userMessageIndex, titlesLike)
       const session = this.#sessions.add(fork.record, fork.items)
       await session.settled()
+      this.#first.resolve()
       return toDetails(session.record, toMessages(fork.items))
     })
   }
@@ -307,8 +315,9 @@ export class SessionManager {
     return this.#visit(id, async (session) => {
       const run = await session.runs.stop(request, options.runId)
       if (!(run instanceof ActiveRun)) return { stopped: true, run }
-      const stopped = await settledWithin(run.ended, options.waitMs)
-      return { stopped, run: run.state }
+      await settledWithin(run.ended, options.waitMs)
+      const now = session.runs.find(run.id)
+      return { stopped: now.status !== 'running', run: now }
     })
   }
 
@@ -321,7 +330,11 @@ export class SessionManager {
   }
 
   getQueue(id: string): Promise<QueueState> {
-    return this.#visit(id, (session) => session.inputs.queue)
+    return this.#visit(id, async (session) => {
+      const { queue } = session.inputs
+      await session.settled()
+      return queue
+    })
   }
 
   // Requests
@@ -451,10 +464,6 @@ export class SessionManager {
     return this.#sessions.open(id).visit(work)
   }
 
-  #exists(id: string): boolean {
-    return this.#sessions.peek(id) !== undefined || this.#store.session(id) !== undefined
-  }
-
   #needStarted(): void {
     if (this.#phase === 'starting') throw new Refusal('starting', undefined, { retryAfter: 1 })
     if (this.#phase === 'closed') throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
@@ -468,9 +477,9 @@ export class SessionManager {
 
   /** Old events and old keys go; a store that cannot do it now is asked again in an hour. */
   #retain(): void {
-    const { eventRetentionMs, onDefect } = this.#options
+    const { eventRetention: kept, onDefect } = this.#options
     const before = (milliseconds: number): string => new Date(Date.now() - milliseconds).toISOString()
-    const events = eventRetentionMs === undefined ? undefined : this.#store.retain({ before: before(eventRetentionMs) })
+    const events = kept && this.#store.retain({ before: before(kept.ageMs), keep: kept.newest })
     Promise.all([events, this.#store.forgetKeys(before(keyLifeMs))]).catch((failure: unknown) => {
       if (!(failure instanceof Refusal)) onDefect?.(failure)
     })

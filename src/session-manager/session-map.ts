@@ -1,4 +1,4 @@
-import { Refusal, type Run } from '../protocol/protocol.ts'
+import { Refusal } from '../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord } from '../store/store.ts'
 import { LiveSession } from './live-session.ts'
 import type { Surroundings } from './session-state.ts'
@@ -29,30 +29,14 @@ export class SessionMap {
   open(id: string): LiveSession {
     const loaded = this.#loaded.get(id)
     if (loaded !== undefined) return loaded
-    const { store } = this.#around
-    const record = store.session(id)
+    const record = this.#around.store.session(id)
     if (record === undefined) throw new Refusal('unknown_session')
-    const { entries } = store.runs(id, { limit: 1 })
-    return this.#keep(
-      record,
-      entries.filter(({ status }) => status === 'running'),
-    )
-  }
-
-  /** Loads every session that a former process left running, and ends those runs. Resolves when that is committed. */
-  async endInterrupted(): Promise<void> {
-    const { store } = this.#around
-    const unfinished = Map.groupBy(store.unfinishedRuns(), (run) => run.session_id)
-    const ended = [...unfinished].map(([id, runs]) => {
-      const record = store.session(id)
-      return record === undefined ? undefined : this.#keep(record, runs).settled()
-    })
-    await Promise.all(ended)
+    return this.#keep(record)
   }
 
   /** Loads a session that is new, and records it with the items it begins with. */
   add(record: SessionRecord, items: readonly ItemRecord[] = []): LiveSession {
-    const session = this.#keep(record, [])
+    const session = this.#keep(record)
     session.create(items)
     return session
   }
@@ -71,8 +55,8 @@ export class SessionMap {
     this.#loaded.clear()
   }
 
-  #keep(record: SessionRecord, unfinished: readonly Run[]): LiveSession {
-    const session = new LiveSession(record, unfinished, this.#around, (gone) => this.#drop(gone))
+  #keep(record: SessionRecord): LiveSession {
+    const session = new LiveSession(record, this.#around, (gone) => this.#drop(gone))
     this.#loaded.set(record.id, session)
     return session
   }

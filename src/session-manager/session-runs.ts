@@ -44,7 +44,7 @@ export class SessionRuns {
       await lease.release()
       throw refusal
     }
-    const run = this.#control.begin({ ...request, lease, source: request.agent.source })
+    const run = this.#control.begin({ ...request, lease })
     await this.#state.recorder.settled()
     return run
   }

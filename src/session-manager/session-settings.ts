@@ -17,6 +17,7 @@ export class SessionSettings {
     this.#gate.decide('configure')
     this.#state.update(changes)
     if (changes.title !== undefined) this.#state.recorder.event({ type: 'session_title', title: changes.title })
+    else this.#state.tellSettings()
     this.#state.requests.redecide()
     await this.#state.recorder.settled()
   }

@@ -1,5 +1,5 @@
 import { createSessionLog, type EventLog } from '../event-log/event-log.ts'
-import type { InputMessage, Message } from '../protocol/protocol.ts'
+import type { InputMessage, Message, SessionSettings } from '../protocol/protocol.ts'
 import type { Agents } from '../runtime/runtime.ts'
 import type { InputRecord, ItemBody, ItemRange, ItemRecord, SessionRecord, Store } from '../store/store.ts'
 import { InputQueue } from './input-queue.ts'
@@ -54,6 +54,11 @@ export class SessionState {
   update(changes: Partial<SessionRecord>): void {
     this.#record = { ...this.#record, ...changes }
     this.recorder.save({ kind: 'session.put', session: this.#record })
+  }
+
+  /** Tells how the session is set now: who draws it need not ask. */
+  tellSettings(): void {
+    this.recorder.event({ type: 'session_updated', ...settingsOf(this.#record) })
   }
 
   /** What choosing a model for an agent changes; `''` takes the choice back. */
@@ -146,5 +151,20 @@ export class SessionState {
   deliver(input: InputRecord, runId: string): Message {
     this.recorder.save({ kind: 'input.put', input: { ...input, state: 'delivered', run_id: runId } })
     return this.addUserMessage(input.message, runId, input.id)
+  }
+}
+
+function settingsOf(record: SessionRecord): SessionSettings {
+  const { tools_approved, safety_policy, permissions, starred, agent_model_overrides } = record
+  const { input_tokens, output_tokens, cost } = record
+  return {
+    tools_approved,
+    safety_policy,
+    permissions,
+    starred,
+    agent_model_overrides,
+    input_tokens,
+    output_tokens,
+    cost,
   }
 }
