@@ -12,6 +12,8 @@ export interface RingLimits {
 export class Ring {
   readonly #limits: RingLimits
   #frames: string[] = []
+  /** Bytes of each frame. */
+  #sizes: number[] = []
   /** Frames before this index are dropped already; the array is cut now and then. */
   #start = 0
   #bytes = 0
@@ -35,6 +37,7 @@ export class Ring {
   push(frame: string): number {
     const bytes = Buffer.byteLength(frame)
     this.#frames.push(frame)
+    this.#sizes.push(bytes)
     this.#bytes += bytes
     this.#next += 1
     return bytes
@@ -45,15 +48,21 @@ export class Ring {
     return this.#frames[this.#start + seq - this.first]
   }
 
+  /** Bytes of the frame of an event that the ring holds. */
+  sizeOf(seq: Cursor): number {
+    return this.#sizes[this.#start + seq - this.first] ?? 0
+  }
+
   /** Drops the oldest frames until the bounds hold, but none from `keepFrom` on. */
   evict(keepFrom: Cursor): void {
     while (this.first < keepFrom && this.#isOver()) {
-      this.#bytes -= Buffer.byteLength(this.#frames[this.#start] ?? '')
+      this.#bytes -= this.sizeOf(this.first)
       this.#frames[this.#start] = ''
       this.#start += 1
     }
     if (this.#start > this.#limits.events) {
       this.#frames = this.#frames.slice(this.#start)
+      this.#sizes = this.#sizes.slice(this.#start)
       this.#start = 0
     }
   }

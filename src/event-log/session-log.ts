@@ -174,10 +174,9 @@ class SessionLog implements EventLog {
     let bytes = 0
     let seq = cursor
     while (seq < end && seq - cursor < limits.events) {
-      const next = this.#ring.at(seq + 1) ?? ''
-      bytes += Buffer.byteLength(next)
+      bytes += this.#ring.sizeOf(seq + 1)
       if (text !== '' && bytes > limits.bytes) break
-      text += next
+      text += this.#ring.at(seq + 1) ?? ''
       seq += 1
     }
     return { first: cursor + 1, last: seq, text }
