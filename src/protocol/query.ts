@@ -63,7 +63,7 @@ const Since = z.string().transform((text, context) => {
   return z.NEVER
 })
 
-/** `since` wins over the header `Last-Event-ID`. `wait` and `limit` are for the JSON page. */
+/** The header `Last-Event-ID` wins over `since`. `wait` and `limit` are for the JSON page. */
 export const EventsQuery = z.object({
   since: Since.optional(),
   types: z

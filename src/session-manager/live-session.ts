@@ -1,5 +1,5 @@
 import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
-import type { ForeignEvent, SessionStatus, Snapshot } from '../protocol/protocol.ts'
+import { type ForeignEvent, Refusal, type SessionStatus, type Snapshot } from '../protocol/protocol.ts'
 import type { ItemRange, ItemRecord, SessionRecord } from '../store/store.ts'
 import { type Attachment, Attachments, type EventSource } from './attachments.ts'
 import { Gate } from './gate.ts'
@@ -177,10 +177,14 @@ export class LiveSession {
 
   /** Keeps the session loaded while somebody works with it. Refuses when it is gone, or about to go. */
   async visit<T>(work: (session: this) => T | Promise<T>): Promise<T> {
-    this.#gate.decide('read')
     this.#life.visits += 1
     try {
+      this.#gate.decide('read')
       return await work(this)
+    } catch (failure) {
+      // A refusal tells what it was decided on: no crash may take that back. Only who is turned away need not wait.
+      if (!(failure instanceof Refusal && failure.code === 'overloaded')) await this.settled()
+      throw failure
     } finally {
       this.#life.visits -= 1
       this.#life.lastUsed = performance.now()

@@ -25,7 +25,8 @@ export class SessionAnswers {
     const request = requests.approval(answer)
     const { confirmation, reason, tool_name } = answer
     if (request.content.kind === 'approval') {
-      this.#grant(confirmation, tool_name ?? request.content.tool_call.function.name)
+      // Clients that send every key send an empty name for no name.
+      this.#grant(confirmation, tool_name || request.content.tool_call.function.name)
     }
     requests.settle(request.id, { confirmation, reason, tool_name }, 'client')
     await this.#state.recorder.settled()
@@ -33,7 +34,7 @@ export class SessionAnswers {
 
   async elicitation({ action, content, elicitation_id, request_id }: ElicitationBody): Promise<void> {
     this.#gate.decide('answer')
-    const request = this.#state.requests.elicitation(request_id ?? elicitation_id)
+    const request = this.#state.requests.elicitation(request_id || elicitation_id || undefined)
     this.#state.requests.settle(request.id, { action, content }, 'client')
     await this.#state.recorder.settled()
   }

@@ -303,11 +303,7 @@ export class SessionManager {
   }
 
   getRun(id: string, runId: string): Promise<Run> {
-    return this.#visit(id, async (session) => {
-      const run = session.runs.find(runId)
-      await session.settled()
-      return run
-    })
+    return this.#visit(id, (session) => session.runs.find(runId))
   }
 
   /** Stops the run that goes on, and waits for its end at most so long. Idempotent; an idle session has nothing to stop. */
@@ -316,7 +312,7 @@ export class SessionManager {
       const run = await session.runs.stop(request, options.runId)
       if (!(run instanceof ActiveRun)) return { stopped: true, run }
       await settledWithin(run.ended, options.waitMs)
-      const now = session.runs.find(run.id)
+      const now = await session.runs.find(run.id)
       return { stopped: now.status !== 'running', run: now }
     })
   }

@@ -58,8 +58,11 @@ export class SessionRuns {
     return run
   }
 
-  find(runId: string): Run {
-    const run = this.current?.id === runId ? this.current.state : this.#state.around.store.run(this.#state.id, runId)
+  /** A run as it stands, told when that is committed. */
+  async find(runId: string): Promise<Run> {
+    const live = this.current?.id === runId ? this.current.state : undefined
+    await this.#state.recorder.settled()
+    const run = live ?? this.#state.around.store.run(this.#state.id, runId)
     if (run === undefined) throw new Refusal('unknown_run')
     return run
   }

@@ -1,4 +1,4 @@
-import { unavailableRefusal } from './sqlite-error.ts'
+import { unavailableRefusal } from './unavailable-refusal.ts'
 
 /** What one group asks for: `load` is what the writer understands, `changes` and `bytes` how much it is. */
 export interface Parcel<T> {

@@ -4,7 +4,6 @@ import { HandOver } from './hand-over.ts'
 import { decodePlace, encodePlace, instantOf, type Place } from './page-cursor.ts'
 import { type Policy, retired } from './retention.ts'
 import { fold } from './rows.ts'
-import { unavailableRefusal } from './sqlite-error.ts'
 import type {
   Change,
   Group,
@@ -20,6 +19,7 @@ import type {
   StoreError,
   StoreHealth,
 } from './store.ts'
+import { unavailableRefusal } from './unavailable-refusal.ts'
 
 /** A segment and how large it is; `at` in milliseconds since 1970. */
 interface StoredSegment extends Segment {

@@ -1,5 +1,4 @@
 import Database from 'better-sqlite3'
-import { Refusal } from '../protocol/protocol.ts'
 
 /**
  * What a failure means for the writer. `statement`: this group cannot be written, others can. `unavailable`: nothing can
@@ -50,9 +49,4 @@ const sentences: Readonly<Record<string, string>> = {
 export function sentenceFor(code: string): string {
   const plain = Object.keys(sentences).find((known) => isCode(code, known))
   return (plain && sentences[plain]) ?? `the database cannot be written to (${code})`
-}
-
-/** The refusal that every write and read gets which the store cannot carry out. */
-export function unavailableRefusal(cause?: unknown): Refusal {
-  return new Refusal('store_unavailable', undefined, { retryAfter: 1, cause })
 }

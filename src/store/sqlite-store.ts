@@ -5,7 +5,7 @@ import { HandOver } from './hand-over.ts'
 import { OwnerLock } from './owner-lock.ts'
 import { instantOf } from './page-cursor.ts'
 import { type Row, rowsOf, sizeOf } from './rows.ts'
-import { codeOf, severityOf, unavailableRefusal } from './sqlite-error.ts'
+import { codeOf, severityOf } from './sqlite-error.ts'
 import { checkFile, prepareFile } from './sqlite-file.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import type {
@@ -22,6 +22,7 @@ import type {
   StoreHealth,
 } from './store.ts'
 import { StoreError } from './store.ts'
+import { unavailableRefusal } from './unavailable-refusal.ts'
 import { WriterLink } from './writer-link.ts'
 
 export interface SqliteStoreOptions {

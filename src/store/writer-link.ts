@@ -1,8 +1,9 @@
 import { extname } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import type { Policy } from './retention.ts'
-import { sentenceFor, unavailableRefusal } from './sqlite-error.ts'
+import { sentenceFor } from './sqlite-error.ts'
 import { StoreError } from './store.ts'
+import { unavailableRefusal } from './unavailable-refusal.ts'
 import type { RowGroup } from './writer.ts'
 
 export type LongAsk =
@@ -47,7 +48,7 @@ export class WriterLink {
     this.#events = events
     // The compiler does not rewrite this name, so it takes the extension of the file that it stands in.
     const file = new URL(`./writer-thread${extname(import.meta.url)}`, import.meta.url)
-    this.#worker = new Worker(file, { workerData: { path } })
+    this.#worker = new Worker(file, { workerData: path })
     this.#worker.on('message', (answer: Answer) => this.#hear(answer))
     this.#worker.on('error', (error) => this.#break('the thread that writes the database failed', error))
     this.#worker.on('exit', () => {

@@ -1,5 +1,4 @@
 import { parentPort, workerData } from 'node:worker_threads'
-import { z } from 'zod'
 import { codeOf, severityOf } from './sqlite-error.ts'
 import { Writer } from './writer.ts'
 import type { Answer, Ask, LongAsk } from './writer-link.ts'
@@ -126,7 +125,7 @@ class WriterThread {
 
 const port = parentPort
 if (port === null) throw new Error('the writer runs in a thread of its own')
-const { path } = z.object({ path: z.string() }).parse(workerData)
+const path = String(workerData)
 const thread = new WriterThread(path, (answer) => port.postMessage(answer))
 port.on('message', (ask: Ask | { kind: 'close' }) => {
   if (ask.kind !== 'close') {

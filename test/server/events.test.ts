@@ -35,7 +35,7 @@ describe('The events of a session', () => {
     expect((await all(events)).map(({ event }) => event?.type)).toEqual(['session_exited'])
   })
 
-  it('resume after Last-Event-ID, and since wins over it', async () => {
+  it('resume after Last-Event-ID, which wins over the since that the URL still has', async () => {
     await using bench = await Bench.open()
     const { id } = await bench.ran()
     const read = async (query: Record<string, string>, headers: Record<string, string>) => {
@@ -47,7 +47,8 @@ describe('The events of a session', () => {
       return (await all(eventsOf(response))).map((block) => block.id)
     }
     expect(await read({}, { 'last-event-id': '3' })).toEqual([4, 5])
-    expect(await read({ since: '4' }, { 'last-event-id': '1' })).toEqual([5])
+    expect(await read({ since: '1' }, { 'last-event-id': '4' })).toEqual([5])
+    expect(await read({ since: '4' }, { 'last-event-id': 'x1' })).toEqual([5])
     expect(await read({ since: '5' }, {})).toEqual([])
     expect(await read({ since: '0' }, {})).toEqual([1, 2, 3, 4, 5])
   })
