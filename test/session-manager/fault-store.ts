@@ -1,0 +1,130 @@
+import { Refusal } from '../../src/protocol/protocol.ts'
+import type { Group, Store } from '../../src/store/store.ts'
+
+/** `refused`: the write does not happen. `unknown`: it happens, and fails for its caller all the same. */
+export type Fault = 'refused' | 'unknown'
+
+type Reads = Pick<
+  Store,
+  'session' | 'sessions' | 'titles' | 'items' | 'run' | 'runs' | 'unfinishedRuns' | 'inputs' | 'requests' | 'key'
+> &
+  Pick<Store, 'bounds' | 'events' | 'health'>
+
+/**
+ * What one process sees of a store that outlives it: a real store, open before and after, whose writes can be held back,
+ * fail, or be lost with the process.
+ */
+export class FaultStore implements Store {
+  readonly #real: Store
+  readonly #faults: Fault[] = []
+  #held: (() => void)[] | undefined
+  #dead = false
+  #readFault = false
+  pressure: Promise<void> | undefined
+  readonly failed = new Promise<never>(() => {})
+
+  constructor(real: Store) {
+    this.#real = real
+  }
+
+  /** The writes to come fail, one each. */
+  fail(...faults: readonly Fault[]): void {
+    this.#faults.push(...faults)
+  }
+
+  /** The writes to come succeed. */
+  heal(): void {
+    this.#faults.length = 0
+  }
+
+  /** Reads fail from now on, or no longer. */
+  failReads(fail: boolean): void {
+    this.#readFault = fail
+  }
+
+  /** Writes wait from now on. */
+  hold(): void {
+    this.#held ??= []
+  }
+
+  /** What waits is written. */
+  release(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    for (const write of held) write()
+  }
+
+  get waiting(): number {
+    return this.#held?.length ?? 0
+  }
+
+  /** The process dies: what waits is lost, nothing is answered any more. Resolves when the rest is committed. */
+  async crash(): Promise<void> {
+    this.#dead = true
+    this.#held = []
+    await this.#real.flush()
+  }
+
+  write(group: Group): Promise<void> {
+    if (this.#dead) return new Promise(() => {})
+    const written = Promise.withResolvers<void>()
+    const write = (): void => this.#write(group, written)
+    if (this.#held === undefined) write()
+    else this.#held.push(write)
+    return written.promise
+  }
+
+  #write(group: Group, { resolve, reject }: PromiseWithResolvers<void>): void {
+    const fault = this.#faults.shift()
+    const refusal = new Refusal('store_unavailable', undefined, { retryAfter: 1 })
+    if (fault === 'refused') {
+      reject(refusal)
+      return
+    }
+    const answer = (settle: () => void) => () => {
+      if (!this.#dead) settle()
+    }
+    this.#real.write(group).then(
+      answer(() => (fault === 'unknown' ? reject(refusal) : resolve())),
+      (failure: unknown) => answer(() => reject(failure))(),
+    )
+  }
+
+  async open(): Promise<void> {}
+
+  session: Reads['session'] = (id) => this.#reads.session(id)
+  sessions: Reads['sessions'] = (filter) => this.#reads.sessions(filter)
+  titles: Reads['titles'] = (prefix) => this.#reads.titles(prefix)
+  items: Reads['items'] = (id, range) => this.#reads.items(id, range)
+  run: Reads['run'] = (id, run) => this.#reads.run(id, run)
+  runs: Reads['runs'] = (id, page) => this.#reads.runs(id, page)
+  unfinishedRuns: Reads['unfinishedRuns'] = () => this.#reads.unfinishedRuns()
+  inputs: Reads['inputs'] = (id) => this.#reads.inputs(id)
+  requests: Reads['requests'] = (id, which) => this.#reads.requests(id, which)
+  key: Reads['key'] = (scope, key) => this.#reads.key(scope, key)
+  bounds: Reads['bounds'] = (id) => this.#reads.bounds(id)
+  events: Reads['events'] = (id, after) => this.#reads.events(id, after)
+  health: Reads['health'] = () => this.#real.health()
+
+  flush(): Promise<void> {
+    return this.#real.flush()
+  }
+
+  retain(policy: Parameters<Store['retain']>[0]): Promise<number> {
+    return this.#real.retain(policy)
+  }
+
+  forgetKeys(before: string): Promise<number> {
+    return this.#real.forgetKeys(before)
+  }
+
+  /** The real store stays open for the process that comes next. */
+  close(): Promise<void> {
+    return this.#real.flush()
+  }
+
+  get #reads(): Store {
+    if (this.#dead || this.#readFault) throw new Refusal('store_unavailable', undefined, { retryAfter: 1 })
+    return this.#real
+  }
+}
