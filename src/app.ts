@@ -2,10 +2,10 @@ import type { Logger } from 'pino'
 import { createAgentSources } from './agent-file/agent-file.ts'
 import type { Config } from './config.ts'
 import { createModels } from './models/models.ts'
-import { createAgents } from './runtime/runtime.ts'
+import { createAgents } from './runtime/agents.ts'
 import { buildServer, listen } from './server/server.ts'
 import { SessionManager } from './session-manager/session-manager.ts'
-import { createSqliteStore } from './store/store.ts'
+import { createSqliteStore } from './store/sqlite-store.ts'
 import { version } from './version.ts'
 
 /** What the process lends the application. */

@@ -11,12 +11,10 @@ export {
 export type { EventLog, LogPage, ReadOptions } from './event-log/event-log.ts'
 export { createModels, type LanguageModel, ModelFailure, type Models, type ModelsOptions } from './models/models.ts'
 export * from './protocol/protocol.ts'
+export { createAgents } from './runtime/agents.ts'
 export * from './runtime/runtime.ts'
 export * from './server/server.ts'
 export * from './session-manager/session-manager.ts'
-export {
-  createMemoryStore,
-  createSqliteStore,
-  type Store,
-  StoreError,
-} from './store/store.ts'
+export { createMemoryStore } from './store/memory-store.ts'
+export { createSqliteStore } from './store/sqlite-store.ts'
+export { type Store, StoreError } from './store/store.ts'

@@ -130,7 +130,10 @@ describe('the configuration', () => {
     [['--shutdown-grace=-8s'], '--shutdown-grace must be a duration from 0s to 24d, not "-8s"'],
     [['--owner-wait', '25d'], '--owner-wait must be a duration from 0s to 24d, not "25d"'],
     [['--sse-max-age', '0s'], '--sse-max-age must be a duration from 1ms to 24d, or off, not "0s"'],
-    [['--event-retention', '30 days'], '--event-retention must be a duration such as 12h or 30d, or with a number of events such as 30d,100000, not "30 days"'],
+    [
+      ['--event-retention', '30 days'],
+      '--event-retention must be a duration such as 12h or 30d, or with a number of events such as 30d,100000, not "30 days"',
+    ],
     [['--log-level', 'loud'], '--log-level must be one of fatal, error, warn, info, debug, trace, silent, not "loud"'],
     [['--on-disconnect', 'stay'], '--on-disconnect must be one of cancel, continue, not "stay"'],
     [['--working-dir', '/no/such'], '--working-dir must be an existing directory, not "/no/such"'],

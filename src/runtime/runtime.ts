@@ -120,5 +120,4 @@ export interface Agents {
   close(): Promise<void>
 }
 
-export { createAgents } from './agents.ts'
 export { RunFailure } from './run-failure.ts'

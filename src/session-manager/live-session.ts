@@ -13,6 +13,10 @@ import { SessionSettings } from './session-settings.ts'
 import { SessionState, type Surroundings } from './session-state.ts'
 import { toSnapshot, toStatus } from './session-view.ts'
 import { toMessages } from './transcript.ts'
+import { settledWithin } from './wait.ts'
+
+/** How long the end of the process waits for a runtime that does not heed its signal. */
+const leavingMs = 1000
 
 /**
  * A session while it is loaded. Commands decide and record in one breath and resolve when that is committed.
@@ -170,7 +174,7 @@ export class LiveSession {
     this.attachments.end()
     const left = this.#control.abandon()
     this.#gate.close('shutting_down', left)
-    await left
+    await settledWithin(left, leavingMs)
     await this.settled().catch(() => {})
     this.#state.log.close()
   }

@@ -40,6 +40,7 @@ import {
 } from './answers.ts'
 import type { Attachment, EventSource, FollowUpInjector } from './attachments.ts'
 import { forkOf } from './fork.ts'
+import { Lifecycle, type ManagerPhase, type Readiness } from './lifecycle.ts'
 import type { LiveSession } from './live-session.ts'
 import { newInput } from './new-input.ts'
 import { RunSlots } from './run-slots.ts'
@@ -53,6 +54,7 @@ import { checkedWorkingDir } from './working-dir.ts'
 export type { StopRequest } from './active-run.ts'
 export type * from './answers.ts'
 export type { Attachment, EventSource, FollowUpInjector } from './attachments.ts'
+export type { ManagerPhase, Readiness } from './lifecycle.ts'
 
 export interface SessionManagerOptions {
   /** Not open yet: `start` opens it, `close` closes it. */
@@ -72,19 +74,6 @@ export interface SessionManagerOptions {
   readonly onDefect?: ((error: unknown) => void) | undefined
 }
 
-export type ManagerPhase = 'starting' | 'ready' | 'draining' | 'closed'
-
-export interface Readiness {
-  readonly ready: boolean
-  readonly phase: ManagerPhase
-  readonly active_sessions: number
-  readonly store_connected: boolean
-  readonly latest_error: string | undefined
-}
-
-const hourMs = 60 * 60_000
-const keyLifeMs = 24 * hourMs
-
 /**
  * Owns sessions: finds, loads and closes them. Every method opens the session it is about and delegates; an unknown
  * session is `Refusal('unknown_session')`. What a method has answered is committed.
@@ -95,8 +84,7 @@ export class SessionManager {
   readonly #agents: Agents
   readonly #sessions: SessionMap
   readonly #first = Promise.withResolvers<void>()
-  #phase: ManagerPhase = 'starting'
-  #retention: NodeJS.Timeout | undefined
+  readonly #life: Lifecycle
 
   constructor(options: SessionManagerOptions) {
     this.#options = options
@@ -108,54 +96,35 @@ export class SessionManager {
       slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
       workingDir: options.workingDir,
       ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
-      isDraining: () => this.#phase !== 'ready',
+      isDraining: () => this.#life.phase !== 'ready',
       onDefect: (error) => options.onDefect?.(error),
     })
+    this.#life = new Lifecycle(this.#sessions, options)
   }
 
   // Life
 
   /** Opens the store and ends what a former process left running. Throws what `Store.open` throws. */
-  async start(): Promise<void> {
-    await this.#store.open()
-    const interrupted = this.#store.unfinishedRuns().map((run) => this.#sessions.open(run.session_id))
-    await Promise.all(interrupted.map((session) => session.settled()))
-    this.#retention = setInterval(() => this.#retain(), hourMs).unref()
-    this.#phase = 'ready'
-    this.#retain()
+  start(): Promise<void> {
+    return this.#life.start()
   }
 
   /** Takes no new runs, and waits until those that go on have ended, at most so many milliseconds. */
-  async drain(graceMs: number): Promise<void> {
-    if (this.#phase === 'ready') this.#phase = 'draining'
-    await settledWithin(Promise.allSettled(this.#sessions.loaded.map((session) => session.left())), graceMs)
+  drain(graceMs: number): Promise<void> {
+    return this.#life.drain(graceMs)
   }
 
   /** Leaves every session as it is, ends the tails, commits, closes the store. Twice is harmless. */
-  async close(): Promise<void> {
-    if (this.#phase === 'closed') return
-    this.#phase = 'closed'
-    clearInterval(this.#retention)
-    await this.#sessions.close()
-    await this.#store.close()
-    await this.#agents.close()
+  close(): Promise<void> {
+    return this.#life.close()
   }
 
   get phase(): ManagerPhase {
-    return this.#phase
+    return this.#life.phase
   }
 
   get readiness(): Readiness {
-    const { connected, error } = this.#store.health()
-    const missing = { starting: 'the server is starting', draining: 'the server is shutting down', closed: 'closed' }
-    const phase = this.#phase
-    return {
-      ready: phase === 'ready' && connected,
-      phase,
-      active_sessions: this.#sessions.loaded.filter((session) => session.runs.current !== undefined).length,
-      store_connected: connected,
-      latest_error: error ?? (phase === 'ready' ? undefined : missing[phase]),
-    }
+    return this.#life.readiness
   }
 
   // Agents
@@ -179,7 +148,7 @@ export class SessionManager {
     const wanted = template.working_dir
     const workingDir =
       wanted === undefined || wanted === '' ? undefined : checkedWorkingDir(wanted, this.#options.workingDirRoot)
-    this.#needReady()
+    this.#life.needReady()
     const session = this.#sessions.add(newRecord(template, workingDir))
     await session.settled()
     this.#first.resolve()
@@ -194,16 +163,18 @@ export class SessionManager {
   }
 
   getSessions(filter: SessionFilter): Page<SessionSummary> {
-    this.#needStarted()
+    this.#life.needStarted()
     const { entries, next } = this.#store.sessions(filter)
     const isStreaming = (id: string): boolean => this.#sessions.peek(id)?.runs.current !== undefined
     return { entries: entries.map((record) => toSummary(record, isStreaming(record.id))), next }
   }
 
   /** Sessions that run here or have something attached, unordered. */
-  getActiveSessions(): readonly SessionSummary[] {
+  async getActiveSessions(): Promise<readonly SessionSummary[]> {
     const active = this.#sessions.loaded.filter((session) => session.isActive)
-    return active.map((session) => toSummary(session.record, session.runs.current !== undefined))
+    const summaries = active.map((session) => toSummary(session.record, session.runs.current !== undefined))
+    const told = await Promise.allSettled(active.map((session) => session.settled()))
+    return summaries.filter((_, index) => told[index]?.status === 'fulfilled')
   }
 
   /** A page of messages, oldest first. The cursor is a position among the session's items. */
@@ -264,7 +235,7 @@ export class SessionManager {
   forkSession(id: string, userMessageIndex: number): Promise<SessionDetails> {
     return this.#visit(id, async (parent) => {
       const [record, items] = await parent.read((...whole) => whole, { from: 0 })
-      this.#needReady()
+      this.#life.needReady()
       // Forks that are made at once are not stored yet, and must not get the same number.
       const titlesLike = (prefix: string): readonly string[] => [
         ...this.#store.titles(prefix),
@@ -456,28 +427,7 @@ export class SessionManager {
   }
 
   async #visit<T>(id: string, work: (session: LiveSession) => T | Promise<T>): Promise<T> {
-    this.#needStarted()
+    this.#life.needStarted()
     return this.#sessions.open(id).visit(work)
-  }
-
-  #needStarted(): void {
-    if (this.#phase === 'starting') throw new Refusal('starting', undefined, { retryAfter: 1 })
-    if (this.#phase === 'closed') throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
-  }
-
-  #needReady(): void {
-    this.#needStarted()
-    if (this.#phase === 'draining') throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
-    if (this.#store.pressure !== undefined) throw new Refusal('overloaded', undefined, { retryAfter: 1 })
-  }
-
-  /** Old events and old keys go; a store that cannot do it now is asked again in an hour. */
-  #retain(): void {
-    const { eventRetention: kept, onDefect } = this.#options
-    const before = (milliseconds: number): string => new Date(Date.now() - milliseconds).toISOString()
-    const events = kept && this.#store.retain({ before: before(kept.ageMs), keep: kept.newest })
-    Promise.all([events, this.#store.forgetKeys(before(keyLifeMs))]).catch((failure: unknown) => {
-      if (!(failure instanceof Refusal)) onDefect?.(failure)
-    })
   }
 }

@@ -185,6 +185,3 @@ export class StoreError extends Error {
     this.code = code
   }
 }
-
-export { createMemoryStore } from './memory-store.ts'
-export { createSqliteStore } from './sqlite-store.ts'

@@ -4,7 +4,7 @@ import { runInNewContext } from 'node:vm'
 import type { RunContext } from '../../src/runtime/runtime.ts'
 import { buildServer, listen, parseListenAddress } from '../../src/server/server.ts'
 import { SessionManager } from '../../src/session-manager/session-manager.ts'
-import { createSqliteStore } from '../../src/store/store.ts'
+import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import { choice, type TestAgent, TestAgents } from '../session-manager/test-agents.ts'
 
 /** A server in a process of its own: `node flood-server.ts <database>`. */

@@ -1,7 +1,7 @@
 import type { Agents } from '../../src/runtime/runtime.ts'
 import { buildServer, listen, parseListenAddress } from '../../src/server/server.ts'
 import { SessionManager } from '../../src/session-manager/session-manager.ts'
-import { createMemoryStore } from '../../src/store/store.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { Client } from '../server/client.ts'
 import { echo, Puppet, type PuppetRun, TestAgents } from '../session-manager/test-agents.ts'
 import { createSession, startRun } from './house.ts'

@@ -11,7 +11,9 @@ import {
   Refusal,
 } from '../../src/protocol/protocol.ts'
 import { SessionManager, type SessionManagerOptions } from '../../src/session-manager/session-manager.ts'
-import { createMemoryStore, createSqliteStore, type Store } from '../../src/store/store.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
+import { createSqliteStore } from '../../src/store/sqlite-store.ts'
+import type { Store } from '../../src/store/store.ts'
 import { makeTempDir } from '../store/temp-dir.ts'
 import { FaultStore } from './fault-store.ts'
 import { echo, Puppet, TestAgents, type TestSources } from './test-agents.ts'

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { RunSlots } from '../../src/session-manager/run-slots.ts'
 import { SessionMap } from '../../src/session-manager/session-map.ts'
-import { createSqliteStore } from '../../src/store/store.ts'
+import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import { tempDir } from '../store/temp-dir.ts'
 import {
   backends,
@@ -170,7 +170,7 @@ describe.each(backends)('recovery over $over', (backend) => {
     const { manager, store } = await house()
     store.fail('refused')
     expect(await codeOf(manager.createSession({ title: 'x' }))).toBe('store_unavailable')
-    expect(manager.getActiveSessions()).toEqual([])
+    expect(await manager.getActiveSessions()).toEqual([])
   })
 
   it('keeps a session that cannot be deleted', async () => {

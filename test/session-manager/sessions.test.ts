@@ -86,11 +86,11 @@ describe.each(backends)('sessions over $over', (backend) => {
     await manager.updateSessionTitle(id, randomUUID())
     const { title } = await manager.getSession(id)
     expect(manager.getSessions({ q: title, limit: 9 }).entries).toMatchObject([{ id, streaming: true, agent: 'hand' }])
-    expect(manager.getActiveSessions().map((session) => session.id)).toContain(id)
+    expect((await manager.getActiveSessions()).map((session) => session.id)).toContain(id)
     await run.end()
     await manager.waitStopped(id, patience)
     expect(manager.getSessions({ q: title, limit: 9 }).entries[0]?.streaming).toBeUndefined()
-    expect(manager.getActiveSessions().map((session) => session.id)).not.toContain(id)
+    expect((await manager.getActiveSessions()).map((session) => session.id)).not.toContain(id)
   })
 
   it('shows all, none or the newest messages of a session', async () => {

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { createMemoryStore } from '../../src/store/store.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { storeContract } from '../contracts/store.contract.ts'
 import { putSession, session } from './records.ts'
 

@@ -1,7 +1,9 @@
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import { type Change, createMemoryStore, createSqliteStore, type Group, type Store } from '../../src/store/store.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
+import { createSqliteStore } from '../../src/store/sqlite-store.ts'
+import type { Change, Group, Store } from '../../src/store/store.ts'
 import { events, input, instant, item, key, putSession, replay, request, run, session } from './records.ts'
 import { tempDir } from './temp-dir.ts'
 

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { type Migration, migrations } from '../../src/store/migrations.ts'
 import { applicationId, checkFile, prepareFile } from '../../src/store/sqlite-file.ts'
-import { createSqliteStore } from '../../src/store/store.ts'
+import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import { tempDir } from './temp-dir.ts'
 
 const ancestors = '../shared/data/databases'

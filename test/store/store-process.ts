@@ -4,7 +4,7 @@
  * until the store can write again, `close` closes it. Answers each with one line.
  */
 import { createInterface } from 'node:readline'
-import { createSqliteStore } from '../../src/store/store.ts'
+import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import { events, putSession, session } from './records.ts'
 
 const path = process.argv[2]

@@ -1,0 +1,99 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { z } from 'zod'
+import { type Started, start } from '../process.ts'
+import { writeAgents } from './agents.ts'
+import { checkSession } from './check.ts'
+import { Client, isAnswer } from './client.ts'
+import { program } from './program.ts'
+import { record } from './reader.ts'
+import { SessionWitness } from './session-witness.ts'
+
+const Created = z.object({ id: z.string() })
+
+let folder: string
+let server: Started
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'quarterdeck-store-failure-'))
+  writeAgents(join(folder, 'agents'))
+})
+
+afterEach(async () => {
+  server.kill('SIGKILL')
+  await server.exit
+  rmSync(folder, { recursive: true })
+})
+
+async function serve(): Promise<Client> {
+  server = start([program, 'serve', 'agents', '--listen', '127.0.0.1:0', '--log-level', 'error'], { cwd: folder })
+  return new Client(await server.url)
+}
+
+async function create(client: Client): Promise<SessionWitness> {
+  const { text } = await client.send('POST', '', { title: 'ballast' })
+  return new SessionWitness(Created.parse(JSON.parse(text)).id, 'ballast')
+}
+
+async function run(client: Client, session: SessionWitness): Promise<void> {
+  const body = { messages: [{ content: 'Ahoy!' }] }
+  const stream = await client.stream('POST', `/${session.id}/agent/burst`, { body })
+  if (!isAnswer(stream)) await record(session, stream)
+}
+
+const hasLimits = spawnSync('prlimit', ['--version']).status === 0
+
+describe.runIf(hasLimits)('a disk that takes nothing more (needs prlimit)', () => {
+  test('makes writes 503 and the server unready, and loses nothing', async () => {
+    const client = await serve()
+    const session = await create(client)
+    await run(client, session)
+    limitFiles(server.pid, '4096')
+    const refused = await client.send('PATCH', `/${session.id}/title`, { title: 'too much' })
+    expect(refused).toMatchObject({ status: 503, text: expect.stringContaining('"code":"store_unavailable"') })
+    expect(await readiness()).toEqual({ status: 503, store_connected: false })
+    await run(client, session)
+    limitFiles(server.pid, 'unlimited')
+    await expect.poll(readiness, { timeout: 30_000 }).toEqual({ status: 200, store_connected: true })
+    await run(client, session)
+    await checkSession(client, session)
+    expect(server.stderr()).toBe('')
+  })
+})
+
+describe('a database that is damaged while it is in use', () => {
+  test('ends the process with code 70 as soon as that is seen', async () => {
+    let client = await serve()
+    const session = await create(client)
+    await run(client, session)
+    server.kill('SIGTERM')
+    await server.exit
+    client = await serve()
+    damage(join(folder, 'quarterdeck.db'))
+    await client.send('GET', `/${session.id}`)
+    expect(await server.exit).toEqual({ code: 70, signal: null })
+    expect(server.stderr()).toContain('the database is damaged')
+  })
+})
+
+async function readiness(): Promise<unknown> {
+  const response = await fetch(`${await server.url}/ready`)
+  const { store_connected } = z.object({ store_connected: z.boolean() }).parse(await response.json())
+  return { status: response.status, store_connected }
+}
+
+/** The largest file, in bytes, that a process may write to from now on; longer ones stay as they are. */
+function limitFiles(pid: number, bytes: string): void {
+  execFileSync('prlimit', ['--pid', String(pid), `--fsize=${bytes}:`])
+}
+
+/** Overwrites everything behind the first page, which every connection has in memory. */
+function damage(path: string): void {
+  const page = 4096
+  const file = openSync(path, 'r+')
+  writeSync(file, Buffer.alloc(statSync(path).size - page, 0xa5), 0, undefined, page)
+  closeSync(file)
+}
