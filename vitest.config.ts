@@ -19,5 +19,7 @@ export default defineConfig(({ mode }) => ({
         exclude: [...configDefaults.exclude, ...slow.map((group) => `test/${group}/**`)],
         testTimeout: patience,
         hookTimeout: patience,
+        // Many tests wait for processes of their own: on two cores one worker would leave a core idle.
+        maxWorkers: '100%',
       },
 }))
