@@ -36,7 +36,9 @@ export const Config = z
     /** Files with variables for agents and their models, later over earlier. */
     envFromFile: z.array(path).readonly(),
     /** How often an agent file behind a URL is read again; without it never. */
-    pullInterval: wholeNumber(0, 'minutes').transform((minutes) => (minutes === 0 ? undefined : minutes * 60_000)),
+    pullInterval: wholeNumber(0, 'minutes', 24 * 60).transform((minutes) =>
+      minutes === 0 ? undefined : minutes * 60_000,
+    ),
     /** The age at which events are dropped, and how many of a session are kept at most. */
     eventRetention: retention,
     /** Events of one session that are kept in memory. */

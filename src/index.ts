@@ -8,8 +8,18 @@ export {
   createAgentSources,
   createAgentSources as sourceLoader,
 } from './agent-file/agent-file.ts'
-export type { EventLog, LogPage, ReadOptions } from './event-log/event-log.ts'
-export { createModels, type LanguageModel, ModelFailure, type Models, type ModelsOptions } from './models/models.ts'
+export type { EventLog, Journal, LogPage, ReadOptions } from './event-log/event-log.ts'
+export {
+  createModels,
+  type LanguageModel,
+  type ModelDefinition,
+  ModelFailure,
+  type ModelFailureCode,
+  type ModelPart,
+  type ModelRequest,
+  type Models,
+  type ModelsOptions,
+} from './models/models.ts'
 export * from './protocol/protocol.ts'
 export { createAgents } from './runtime/agents.ts'
 export * from './runtime/runtime.ts'
@@ -17,4 +27,5 @@ export * from './server/server.ts'
 export * from './session-manager/session-manager.ts'
 export { createMemoryStore } from './store/memory-store.ts'
 export { createSqliteStore } from './store/sqlite-store.ts'
-export { type Store, StoreError } from './store/store.ts'
+export type * from './store/store.ts'
+export { StoreError } from './store/store.ts'

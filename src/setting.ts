@@ -58,10 +58,11 @@ export const directory = setting('an existing directory', (text) => {
   return statSync(place, { throwIfNoEntry: false })?.isDirectory() ? place : undefined
 })
 
-export function wholeNumber(least: number, unit: string) {
-  return setting(`a whole number of ${unit}, at least ${least}`, (text) => {
+export function wholeNumber(least: number, unit: string, most = Number.MAX_SAFE_INTEGER) {
+  const range = most === Number.MAX_SAFE_INTEGER ? `at least ${least}` : `${least} to ${most}`
+  return setting(`a whole number of ${unit}, ${range}`, (text) => {
     const value = /^\d+$/.test(text) ? Number(text) : -1
-    return value >= least && Number.isSafeInteger(value) ? value : undefined
+    return value >= least && value <= most ? value : undefined
   })
 }
 

@@ -10,17 +10,20 @@ export const InputMessage = z.object({
 export type InputMessage = z.infer<typeof InputMessage>
 
 /** The body of a run request: an object, or the bare array that early clients send. */
-export const RunBody = z.union([
-  z.array(InputMessage).transform((messages) => ({ messages, model: undefined })),
-  z.object({ messages: z.array(InputMessage), model: z.string().optional() }),
-])
+export const RunBody = z.union(
+  [
+    z.array(InputMessage).transform((messages) => ({ messages, model: undefined })),
+    z.object({ messages: z.array(InputMessage).default([]), model: z.string().optional() }),
+  ],
+  'must be an object with messages, or a list of messages',
+)
 export type RunBody = z.infer<typeof RunBody>
 
 /** `POST /api/sessions/:id/runs`. */
 export const DetachedRunBody = z.object({
   agent: z.string(),
   agent_name: z.string().optional(),
-  messages: z.array(InputMessage),
+  messages: z.array(InputMessage).default([]),
   model: z.string().optional(),
 })
 export type DetachedRunBody = z.infer<typeof DetachedRunBody>

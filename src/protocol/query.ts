@@ -29,7 +29,8 @@ export const MessagesQuery = z
   .default('all')
 
 export const SessionsQuery = z.object({
-  active: Flag.optional(),
+  /** Exactly `true`; every other text means nothing, as it does to the ancestor. */
+  active: z.string().optional(),
   q: z.string().optional(),
   starred: Flag.optional(),
   agent: z.string().optional(),

@@ -2,11 +2,6 @@ import type { Socket } from 'node:net'
 import { Refusal } from '../protocol/protocol.ts'
 import { problemOf } from './problem.ts'
 
-const statuses: Readonly<Record<string, string>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
-  HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
-}
-
 /** Answers bytes that are no HTTP request, in the shape of every error, and hangs up. */
 export function answerClientError(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) {
@@ -14,7 +9,6 @@ export function answerClientError(error: NodeJS.ErrnoException, socket: Socket):
     return
   }
   const body = JSON.stringify(problemOf(new Refusal('invalid_request')))
-  const status = statuses[error.code ?? ''] ?? '400 Bad Request'
-  const head = `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close`
+  const head = `HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close`
   socket.end(`${head}\r\n\r\n${body}`)
 }

@@ -5,7 +5,7 @@ import { requestIdHeader } from './request-id.ts'
 const statuses: Readonly<Record<ErrorCode, number>> = {
   invalid_request: 400,
   invalid_working_dir: 400,
-  unsupported_media_type: 415,
+  unsupported_media_type: 400,
   request_too_large: 413,
   unauthorized: 401,
   forbidden_origin: 403,

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { type Endpoint, type EndpointName, type endpoints, Refusal } from '../protocol/protocol.ts'
 import { detailsOf } from './details.ts'
+import { withoutNulls } from './nulls.ts'
 import { EventStreamBody, type EventStreams } from './sse.ts'
 
 type ParamName<Path extends string> = Path extends `${string}:${infer Name}/${infer Rest}`
@@ -78,7 +79,7 @@ function callOf<E extends Endpoint>(
   return {
     params: request.params,
     query: query === undefined ? undefined : parse(query, 'query', request.query),
-    body: body === undefined ? undefined : parse(body, 'body', request.body ?? emptyBody),
+    body: body === undefined ? undefined : parse(body, 'body', withoutNulls(request.body ?? emptyBody)),
     headers: request.headers,
     url: request.url,
     reply,

@@ -64,7 +64,8 @@ export async function buildServer(manager: SessionManager, options: ServerOption
 
 function createApplication({ logger, maxRequestSize = 1024 * 1024 }: ServerOptions): FastifyInstance {
   return Fastify({
-    ...(logger === undefined ? {} : { loggerInstance: logger }),
+    // Where it listens is for the process to say.
+    ...(logger === undefined ? {} : { loggerInstance: logger.child({}, { level: 'warn' }) }),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: requestIdOf,
     bodyLimit: maxRequestSize,

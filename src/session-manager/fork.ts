@@ -21,8 +21,10 @@ export function forkOf(
   const userMessages = items.filter(({ body }) => body.kind === 'message' && body.message.message.role === 'user')
   const target = userMessages[userMessageIndex]
   if (target === undefined) {
+    const last = userMessages.length - 1
+    const message = last < 0 ? 'the session has no user message' : `must be from 0 to ${last}`
     throw new Refusal('invalid_request', 'There is no such user message', {
-      details: [{ path: 'body.user_message_index', message: `must be from 0 to ${userMessages.length - 1}` }],
+      details: [{ path: 'body.user_message_index', message }],
     })
   }
   const { id, created_at } = newRecord({}, undefined)

@@ -44,6 +44,7 @@ import { Lifecycle, type ManagerPhase, type Readiness } from './lifecycle.ts'
 import type { LiveSession } from './live-session.ts'
 import { newInput } from './new-input.ts'
 import { RunSlots } from './run-slots.ts'
+import { matches } from './session-filter.ts'
 import { SessionMap } from './session-map.ts'
 import { chosenPolicy, newRecord, toggledPolicy } from './session-record.ts'
 import { toDetails, toExport, toRecovery, toSession, toSummary } from './session-view.ts'
@@ -169,9 +170,12 @@ export class SessionManager {
     return { entries: entries.map((record) => toSummary(record, isStreaming(record.id))), next }
   }
 
-  /** Sessions that run here or have something attached, unordered. */
-  async getActiveSessions(): Promise<readonly SessionSummary[]> {
-    const active = this.#sessions.loaded.filter((session) => session.isActive)
+  /** Sessions that run here or have something attached, newest first; a cursor means nothing. */
+  async getActiveSessions(filter: SessionFilter = { limit: 1000 }): Promise<readonly SessionSummary[]> {
+    const active = this.#sessions.loaded
+      .filter((session) => session.isActive && matches(session.record, filter))
+      .sort((a, b) => (a.id < b.id ? 1 : -1))
+      .slice(0, filter.limit)
     const summaries = active.map((session) => toSummary(session.record, session.runs.current !== undefined))
     const told = await Promise.allSettled(active.map((session) => session.settled()))
     return summaries.filter((_, index) => told[index]?.status === 'fulfilled')

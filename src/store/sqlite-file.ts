@@ -177,7 +177,11 @@ function withFile(path: string, read: (file: number) => Buffer): Buffer {
   } catch (error) {
     if (error instanceof StoreError) throw error
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0)
-    throw new StoreError('cannot_open', `${path} cannot be read.`, error)
+    throw new StoreError(
+      'cannot_open',
+      `${path} cannot be read (${error instanceof Error && 'code' in error ? error.code : 'for no known reason'}).`,
+      error,
+    )
   } finally {
     if (file !== undefined) closeSync(file)
   }

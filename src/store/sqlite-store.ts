@@ -235,14 +235,21 @@ class SqliteStore implements Store {
   }
 }
 
+/** Level by level: in places such as /proc a recursive mkdir never returns. */
+function makeDirectory(path: string): void {
+  if (existsSync(path)) return
+  makeDirectory(dirname(path))
+  mkdirSync(path, { mode: 0o700 })
+}
+
 /** Two names of one file must mean one lock. */
 function realPath(path: string): string {
   if (path === '' || path === ':memory:')
     throw new StoreError('cannot_open', 'A database needs a file; without one, use the memory store.')
   try {
-    mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+    makeDirectory(dirname(path))
     return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
   } catch (error) {
-    throw new StoreError('cannot_open', `The directory of ${path} cannot be used.`, error)
+    throw new StoreError('cannot_open', `The directory of ${path} cannot be used (${codeOf(error)}).`, error)
   }
 }

@@ -156,7 +156,7 @@ describe.skipIf(!curl)('The program (skipped where there is no curl)', () => {
     expect(said).toContain('"first_seq":1')
     expect(said).toContain('{"status":"queued"}')
     expect(said).toContain('{"status":"queued_streaming","duplicate":false}')
-    expect(said).toContain('{"message":"no run goes on"')
+    expect(said).toContain('{"message":"run stopped"')
     expect(said).toMatch(/"last_event_seq":\d+/)
     expect(said).toContain('"type":"stream_stopped","reason":"canceled"')
   })

@@ -153,7 +153,7 @@ describe('A server without a token', () => {
     }
     // What passes is judged by its content type next.
     for (const headers of [{}, { origin: `http://${host}` }, { origin: 'https://app.example' }]) {
-      expect(await post(headers)).toMatchObject({ status: 415 })
+      expect(await post(headers)).toMatchObject({ body: { code: 'unsupported_media_type' } })
     }
     expect((await house.client.call('listSessions')).body).toEqual([])
   })

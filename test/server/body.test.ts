@@ -29,7 +29,7 @@ describe('A body', () => {
     const params = { id: await bench.session(), agent: 'echo' }
     for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data']) {
       const headers = { 'content-type': type }
-      expect(await bench.client.call('createSession', { body: '{}', headers })).toMatchObject({ status: 415 })
+      expect(await bench.client.call('createSession', { body: '{}', headers })).toMatchObject({ status: 400 })
       const run = { params, body: '[{"content":"hi"}]', headers }
       expect(await bench.client.call('streamRun', run)).toMatchObject({ status: 200 })
     }
@@ -42,7 +42,7 @@ describe('A body', () => {
     const body = '{"messages":[{"content":"hi"}]}'
     const headers = { host: 'localhost', 'content-length': String(body.length) }
     const none = await request(bench.client.url, 'POST /api/sessions', headers, body)
-    expect(none).toMatchObject({ status: 415, body: { code: 'unsupported_media_type' } })
+    expect(none).toMatchObject({ status: 400, body: { code: 'unsupported_media_type' } })
     const run = await request(bench.client.url, 'POST /api/sessions/none/agent/echo', headers, body)
     expect(run).toMatchObject({ status: 404, body: { code: 'unknown_session' } })
   })

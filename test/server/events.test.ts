@@ -48,7 +48,7 @@ describe('The events of a session', () => {
     }
     expect(await read({}, { 'last-event-id': '3' })).toEqual([4, 5])
     expect(await read({ since: '1' }, { 'last-event-id': '4' })).toEqual([5])
-    expect(await read({ since: '4' }, { 'last-event-id': 'x1' })).toEqual([5])
+    expect(await read({ since: '4' }, { 'last-event-id': 'x1' }), 'a gap').toEqual([undefined])
     expect(await read({ since: '5' }, {})).toEqual([])
     expect(await read({ since: '0' }, {})).toEqual([1, 2, 3, 4, 5])
   })

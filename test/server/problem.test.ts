@@ -52,7 +52,7 @@ describe('An error', () => {
       body: { code: 'unknown_route' },
     })
     const huge = { host: 'localhost', 'x-huge': 'x'.repeat(20_000) }
-    expect(await request(url, 'GET /health', huge)).toMatchObject({ status: 431, body: { code: 'invalid_request' } })
+    expect(await request(url, 'GET /health', huge)).toMatchObject({ status: 400, body: { code: 'invalid_request' } })
   })
 
   it('names each path that is wrong', async () => {

@@ -21,5 +21,5 @@ export const eventRoutes = (manager: SessionManager) =>
  */
 function cursorOf(lastEventId: string | string[] | undefined, since: number | undefined): number | null | undefined {
   if (lastEventId === undefined) return since
-  return parseCursor(String(lastEventId)) ?? since ?? null
+  return parseCursor(String(lastEventId)) ?? null
 }

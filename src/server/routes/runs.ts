@@ -38,7 +38,8 @@ export const runRoutes = (manager: SessionManager, usualOnDisconnect: OnDisconne
       const request = { by: 'client', reason }
       const { stopped, run } = await manager.cancelRun(params.id, request, { runId: run_id, waitMs: query.wait })
       reply.code(stopped ? 200 : 202)
-      return { message: stopped ? 'no run goes on' : 'stop still in progress', run }
+      const message = run === undefined ? 'no run goes on' : stopped ? 'run stopped' : 'stop still in progress'
+      return { message, run }
     },
   } satisfies Partial<Handlers>
 }

@@ -6,7 +6,7 @@ import type { Handlers } from '../route.ts'
 export const sessionRoutes = (manager: SessionManager) =>
   ({
     listSessions: ({ query: { active, ...filter }, url, reply }) => {
-      if (active === true) return manager.getActiveSessions()
+      if (active === 'true') return manager.getActiveSessions(filter)
       const { entries, next } = manager.getSessions(filter)
       if (next !== undefined) reply.header('link', nextLink(url, next))
       return entries
