@@ -1,3 +1,4 @@
+import { dirname, join } from 'node:path'
 import type { Logger } from 'pino'
 import { createAgentSources } from './agent-file/agent-file.ts'
 import type { Config } from './config.ts'
@@ -25,7 +26,7 @@ export interface App {
 }
 
 /** What the end needs after the runs have had their time: to end the tails, commit and close. */
-const closingMs = 1500
+const closingMs = 3500
 
 /** Puts the rooms together: the only place that knows what is behind each door. */
 export async function createApp(config: Config, { logger, variables }: Env): Promise<App> {
@@ -35,7 +36,12 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
   const store = createSqliteStore({ path: config.sessionDb, ownerWaitMs: config.ownerWait })
   const manager = new SessionManager({
     store,
-    agents: createAgents({ sources, models: createModels({ env: variables }) }),
+    agents: createAgents({
+      sources,
+      models: createModels({ env: variables }),
+      variables,
+      dataDir: join(dirname(config.sessionDb), 'quarterdeck-data'),
+    }),
     maxConcurrentRuns: config.maxConcurrentRuns,
     ringCapacity: config.ringCapacity,
     eventRetention: config.eventRetention,

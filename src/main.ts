@@ -12,7 +12,7 @@ const exitCode = { clean: 0, failure: 1, usage: 2, SIGINT: 130, SIGTERM: 143, st
 const echo = 1000
 
 /** What an orderly end may take beyond the grace period before the process is ended anyway. */
-const overtime = 2000
+const overtime = 4000
 
 await main()
 

@@ -7,11 +7,12 @@ const root = resolve(import.meta.dirname, '..')
 /** Which rooms a room may import, always through their doors. Types count as well. */
 const mayImport: Readonly<Record<string, readonly string[]>> = {
   protocol: [],
+  net: [],
   'event-log': ['protocol'],
   store: ['protocol'],
-  'agent-file': ['protocol'],
+  'agent-file': ['protocol', 'net'],
   models: ['protocol'],
-  tools: ['protocol'],
+  tools: ['protocol', 'net'],
   runtime: ['protocol', 'agent-file', 'models', 'tools'],
   'session-manager': ['protocol', 'event-log', 'store', 'runtime'],
   server: ['protocol', 'event-log', 'runtime', 'session-manager'],
@@ -35,6 +36,7 @@ const promises: Readonly<Record<string, string>> = {
   'session-manager/live-session.ts': 'M',
   'agent-file/agent-file.ts': 'F',
   'models/models.ts': 'A',
+  'tools/tools.ts': 'T',
 }
 
 interface Import {

@@ -1,8 +1,8 @@
 import { type Stats, statSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { isLoopback } from '../net/net.ts'
 import { Refusal } from '../protocol/protocol.ts'
 import type { AgentSources } from './agent-sources.ts'
-import { isLoopback } from './guarded-fetch.ts'
 import { DirectorySource, FileSource, hclRefused } from './local-sources.ts'
 import { UrlSource } from './url-source.ts'
 

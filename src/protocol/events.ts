@@ -75,6 +75,15 @@ export const events = {
     metadata: z.record(z.string(), z.string()).optional(),
     request_id: z.string(),
   }),
+  hook_started: event('hook_started', { hook_event: z.string() }),
+  hook_finished: event('hook_finished', {
+    hook_event: z.string(),
+    duration_ms: z.number().int(),
+    allowed: z.boolean(),
+    error: z.string().optional(),
+    message: z.string().optional(),
+  }),
+  hook_blocked: event('hook_blocked', { tool_call: ToolCall, tool_definition: Tool, message: z.string() }),
   tool_call_output: event('tool_call_output', { tool_call_id: z.string(), tool_definition: Tool, output: z.string() }),
   tool_call_response: event('tool_call_response', {
     tool_call_id: z.string(),

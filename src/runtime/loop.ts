@@ -1,39 +1,36 @@
-import type { Agent } from '../agent-file/agent-file.ts'
-import type { LanguageModel } from '../models/models.ts'
 import type { Item, Message, StopReason, ToolCall } from '../protocol/protocol.ts'
+import type { AgentAtWork } from './agent-at-work.ts'
 import { createLoopDetector } from './loop-detector.ts'
 import { prompt } from './prompt.ts'
 import { RunFailure } from './run-failure.ts'
+import { stopHooks } from './run-hooks.ts'
 import type { RunContext, RuntimeEvent } from './runtime.ts'
+import { toolBatch } from './tool-batch.ts'
 import { turn } from './turn.ts'
 
 const identicalBatches = 5
 
-/** Who runs, with which model, and for whom. */
-export interface LoopInput {
-  readonly agent: Agent
-  readonly model: LanguageModel
-  readonly context: RunContext
-  readonly signal: AbortSignal
-}
-
 /**
  * Turns until the model stops and nobody has anything to add. Steering is taken before each model call and once more
- * when the model stops, then one follow-up. What is taken is answered, so nothing is taken after the signal.
+ * when the model stops, then one follow-up. What is taken is answered, so nothing is taken after the signal. `beginning` is
+ * what hooks have to say to the model.
  */
-export async function* loop(input: LoopInput): AsyncGenerator<RuntimeEvent, StopReason, void> {
-  const { agent, model, context, signal } = input
+export async function* loop(
+  work: AgentAtWork,
+  beginning: readonly string[],
+): AsyncGenerator<RuntimeEvent, StopReason, void> {
+  const { agent, context, signal } = work
   const items = [...context.history]
-  const surroundings = { now: new Date(), workingDir: context.settings().working_dir }
+  const surroundings = { now: new Date(), workingDir: work.environment.workingDir, context: beginning }
   const repeats = createLoopDetector(agent.max_consecutive_tool_calls || identicalBatches)
   for (let calls = 1; ; calls++) {
     signal.throwIfAborted()
     items.push(...context.takeSteering().map(said))
-    const messages = prompt(agent, surroundings, items)
-    const { added, toolCalls } = yield* turn({ agent, model, messages, spent: spent(items), signal })
+    const messages = prompt(agent, { ...surroundings, instructions: work.toolbox.instructions }, items)
+    const { added, toolCalls } = yield* turn({ work, messages, spent: spent(items) })
     items.push(...added)
     if (toolCalls.length > 0) {
-      for (const call of toolCalls) items.push(yield* answerCall(agent, call))
+      items.push(...(yield* toolBatch(work, toolCalls)))
       if (repeats(toolCalls)) throw loopDetected(toolCalls)
       const limit = context.settings().max_iterations || agent.max_iterations || Infinity
       if (calls < limit) continue
@@ -45,6 +42,7 @@ export async function* loop(input: LoopInput): AsyncGenerator<RuntimeEvent, Stop
       return 'normal'
     }
     signal.throwIfAborted()
+    yield* stopHooks(work, items)
     const more = whatFollows(context)
     if (more.length === 0) return 'normal'
     items.push(...more.map(said))
@@ -57,28 +55,6 @@ function whatFollows(context: RunContext): readonly Message[] {
   if (steered.length > 0) return steered
   const followUp = context.takeFollowUp()
   return followUp ? [followUp] : []
-}
-
-/** A call of a tool that nobody offered gets an answer that the model can act on. */
-async function* answerCall(agent: Agent, call: ToolCall): AsyncGenerator<RuntimeEvent, Item, void> {
-  const agent_name = agent.Name
-  const name = call.function.name ?? ''
-  const output = `There is no tool called "${name}". Go on without it.`
-  yield {
-    type: 'tool_call_response',
-    agent_name,
-    tool_call_id: call.id ?? '',
-    tool_definition: { name, category: '', parameters: {}, annotations: {}, outputSchema: null },
-    response: output,
-    result: { output, isError: true },
-  }
-  const created_at = new Date().toISOString()
-  const message: Message = {
-    agent_name,
-    message: { role: 'tool', content: output, tool_call_id: call.id ?? '', is_error: true, created_at },
-  }
-  yield { type: 'message_added', message }
-  return { message }
 }
 
 function loopDetected(batch: readonly ToolCall[]): RunFailure {

@@ -3,25 +3,35 @@ import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { ChatMessage, Item } from '../protocol/protocol.ts'
+import { bounded } from './prompt-limits.ts'
 
 /** What the system prompt depends on besides the agent. */
 export interface Surroundings {
   readonly now: Date
-  readonly workingDir: string | undefined
+  readonly workingDir: string
+  /** What hooks have to say to the model. */
+  readonly context: readonly string[]
+  /** What toolsets say about their tools. */
+  readonly instructions: readonly string[]
 }
 
 /** The messages of a model call: who the agent is, where it works, and what was said. */
 export function prompt(agent: Agent, surroundings: Surroundings, items: readonly Item[]): readonly ChatMessage[] {
-  return [...systemMessages(agent, surroundings), ...conversation(items, agent.num_history_items)]
+  const history = bounded(conversation(items, agent.num_history_items), {
+    oldToolCalls: agent.max_old_tool_call_tokens,
+    toolResult: agent.max_tool_result_tokens,
+  })
+  return [...systemMessages(agent, surroundings), ...history]
 }
 
 /** The instruction stands alone, so that what changes from day to day leaves a cached beginning as it is. */
 function systemMessages(agent: Agent, surroundings: Surroundings): readonly ChatMessage[] {
   const context = [
     agent.add_date ? `Today is ${surroundings.now.toDateString()}.` : '',
-    agent.add_environment_info ? environment(surroundings.workingDir ?? process.cwd()) : '',
+    agent.add_environment_info ? environment(surroundings.workingDir) : '',
+    ...surroundings.context,
   ]
-  return [agent.instruction ?? '', context.filter(Boolean).join('\n\n')]
+  return [agent.instruction ?? '', ...surroundings.instructions, context.filter(Boolean).join('\n\n')]
     .filter((content) => content.trim() !== '')
     .map((content) => ({ role: 'system', content }))
 }

@@ -38,6 +38,8 @@ export type RuntimeEvent =
 
 /** Settings of the session as they are now; a running turn asks again before each decision. */
 export interface RunSettings {
+  /** Somebody can be asked. */
+  readonly interactive: boolean
   readonly safety_policy: SafetyPolicy
   readonly permissions: Permissions
   readonly working_dir: string | undefined
@@ -63,6 +65,8 @@ export interface RunContext {
   readonly history: readonly Item[]
   /** The model that the session chose for this agent, if any. */
   readonly model: string | undefined
+  /** Names the conversation, for programs that the agent's author runs beside it; means nothing here. */
+  readonly conversation: string
   /** The session has no title yet: the run may make one. */
   readonly untitled: boolean
   settings(): RunSettings
@@ -97,6 +101,8 @@ export interface Runtime {
   readonly safetyPolicy: SafetyPolicy | undefined
   /** Absent when models cannot be switched. */
   readonly models: ModelSwitch | undefined
+  /** It holds what is costly to start, such as toolsets: its session keeps it for a while between runs. */
+  readonly isLasting?: boolean | undefined
   run(context: RunContext): AsyncGenerator<RuntimeEvent, StopReason, void>
   /** Stops what outlives a run, such as toolsets. Twice is harmless. */
   close(): Promise<void>
@@ -108,6 +114,14 @@ export interface AgentRef {
   readonly name?: string | undefined
 }
 
+/** For whom an agent is opened. */
+export interface RuntimePlace {
+  /** Where its tools work; without it where the process works. */
+  readonly workingDir?: string | undefined
+  /** The runtime that the session has now. */
+  readonly current?: Runtime | undefined
+}
+
 /** Where agents come from. Every method may throw `Refusal`: unknown_agent, invalid_agent_file, agent_source_unavailable. */
 export interface Agents {
   list(): Promise<readonly AgentSummary[]>
@@ -115,8 +129,11 @@ export interface Agents {
   view(source: string): Promise<AgentFileView>
   /** Tools that the agent offers; starts and stops its toolsets to count them. */
   toolCount(agent: AgentRef): Promise<number>
-  /** Gets an agent ready to run. Also `Refusal('agent_not_supported')`, naming everything that it uses in vain. */
-  open(agent: AgentRef): Promise<Runtime>
+  /**
+   * Gets an agent ready to run. Also `Refusal('agent_not_supported')`, naming everything that it uses in vain. Answers
+   * `current` itself while that is still the agent of that source.
+   */
+  open(agent: AgentRef, place?: RuntimePlace): Promise<Runtime>
   close(): Promise<void>
 }
 

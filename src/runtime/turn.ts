@@ -1,17 +1,16 @@
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { LanguageModel, ModelFinish } from '../models/models.ts'
 import type { ChatMessage, Item, Message, TokenUsage, ToolCall } from '../protocol/protocol.ts'
+import type { AgentAtWork } from './agent-at-work.ts'
 import { streamWithRetries } from './retry.ts'
 import type { RuntimeEvent } from './runtime.ts'
 
 /** Who answers, and what it is asked. */
 export interface TurnInput {
-  readonly agent: Agent
-  readonly model: LanguageModel
+  readonly work: AgentAtWork
   readonly messages: readonly ChatMessage[]
   /** What the session has cost before. */
   readonly spent: number
-  readonly signal: AbortSignal
 }
 
 /** What a turn adds to the history, and the tools that the model wants called. */
@@ -22,7 +21,7 @@ export interface TurnResult {
 
 /** One answer of the model: its pieces as they come, then the whole message and what it used. */
 export async function* turn(input: TurnInput): AsyncGenerator<RuntimeEvent, TurnResult, void> {
-  const { agent, model } = input
+  const { agent, model } = input.work
   yield agentInfo(agent, model)
   const answer = yield* stream(input)
   const { finish, content, reasoning } = answer
@@ -42,11 +41,13 @@ interface Answer {
   readonly finish: ModelFinish
 }
 
-async function* stream({ agent, model, messages, signal }: TurnInput): AsyncGenerator<RuntimeEvent, Answer, void> {
+async function* stream({ work, messages }: TurnInput): AsyncGenerator<RuntimeEvent, Answer, void> {
+  const { agent, model, signal, toolbox } = work
   const agent_name = agent.Name
+  const { tools } = toolbox
   let content = ''
   let reasoning = ''
-  for await (const part of streamWithRetries(model, { purpose: 'turn', messages, tools: [] }, signal)) {
+  for await (const part of streamWithRetries(model, { purpose: 'turn', messages, tools }, signal)) {
     switch (part.type) {
       case 'text':
         content += part.text
@@ -58,7 +59,9 @@ async function* stream({ agent, model, messages, signal }: TurnInput): AsyncGene
         break
       case 'tool_call': {
         const call = { name: part.name, arguments: part.arguments }
-        yield { type: 'partial_tool_call', agent_name, tool_call: { id: part.id, type: 'function', function: call } }
+        const tool_definition = tools.find(({ name }) => name === part.name)
+        const tool_call = { id: part.id, type: 'function', function: call }
+        yield { type: 'partial_tool_call', agent_name, tool_call, ...(tool_definition && { tool_definition }) }
         break
       }
       case 'finish':

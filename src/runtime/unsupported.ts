@@ -1,23 +1,32 @@
-import type { Agent, AgentFile, ModelConfig } from '../agent-file/agent-file.ts'
+import type { Agent, AgentFile, ModelConfig, Toolset as ToolsetConfig } from '../agent-file/agent-file.ts'
 import type { ErrorDetail } from '../protocol/protocol.ts'
+import { supportedToolsets, unsupportedHooks } from '../tools/tools.ts'
+import { type AgentToolset, toolsetsOf } from './agent-toolsets.ts'
 
 type Sentences<T> = Readonly<Partial<Record<keyof T & string, string>>>
 
 /** Keys that an agent cannot run with, as long as they say anything. */
 const agentKeys: Sentences<Agent> = {
-  use_toolsets: 'Shared toolsets are not supported yet.',
   sub_agents: 'Sub-agents are not supported yet.',
   handoffs: 'Handoffs are not supported yet.',
   force_handoff: 'Forced handoffs are not supported yet.',
   harness: 'External harnesses are not supported yet.',
-  hooks: 'Hooks are not supported yet.',
-  skills: 'Skills are not supported yet.',
   use_skills: 'Skills are not supported yet.',
   structured_output: 'Structured output is not supported yet.',
   code_mode_tools: 'Code mode is not supported yet.',
   add_prompt_files: 'Prompt files are not supported yet.',
   budgets: 'Budgets are not supported yet.',
+  redact_secrets:
+    'Redacting secrets everywhere is not supported yet; the built-in hook redact_secrets is, for arguments.',
   cache: 'The response cache is not supported yet.',
+}
+
+/** Keys of a toolset that it cannot run with. */
+const toolsetKeys: Sentences<ToolsetConfig> = {
+  defer: 'Deferred tools are not supported yet.',
+  model: 'Models of toolsets are not supported yet.',
+  toon: 'Compact results (toon) are not supported yet.',
+  sudo_askpass: 'Asking for a password for sudo is not supported yet.',
 }
 
 /** Keys of the file that hold for every agent in it. */
@@ -39,11 +48,21 @@ const modelReferences: readonly { readonly matches: (ref: string) => boolean; re
 
 /** Everything that the agent uses in vain, one detail each. Its model is a matter of its own. */
 export function unsupportedInAgent(file: AgentFile, agent: Agent): readonly ErrorDetail[] {
-  const toolsets = (agent.toolsets ?? []).map(({ type }, index) => ({
-    path: `agents.${agent.Name}.toolsets[${index}]`,
-    message: `Toolsets of type ${type} are not supported yet.`,
-  }))
-  return [...toolsets, ...used(agent, agentKeys, `agents.${agent.Name}.`), ...used(file, fileKeys, '')]
+  const path = `agents.${agent.Name}.`
+  const hooks = unsupportedHooks(agent.hooks ?? {}).map((detail) => ({ ...detail, path: path + detail.path }))
+  const toolsets = toolsetsOf(file, agent).flatMap(unsupportedInToolset)
+  return [...toolsets, ...hooks, ...used(agent, agentKeys, path), ...used(file, fileKeys, '')]
+}
+
+function unsupportedInToolset({ path, config }: AgentToolset): readonly ErrorDetail[] {
+  const { type, ref, remote } = config
+  if (!supportedToolsets.includes(type)) return [{ path, message: `Toolsets of type ${type} are not supported yet.` }]
+  const details = used(config, toolsetKeys, `${path}.`)
+  if (ref !== undefined)
+    details.push({ path: `${path}.ref`, message: `The MCP catalogue (${ref}) is not supported yet.` })
+  if (remote?.oauth !== undefined)
+    details.push({ path: `${path}.remote.oauth`, message: 'OAuth is not supported yet.' })
+  return details
 }
 
 /** The same for a model: what its reference, found at `path`, asks for, or the entry of `models` that it names. */

@@ -2,6 +2,7 @@ import { Refusal } from '../protocol/protocol.ts'
 import type { AgentRef, Runtime } from '../runtime/runtime.ts'
 import type { Attachments } from './attachments.ts'
 import type { RunControl, RuntimeLease } from './run-control.ts'
+import type { RuntimeKeeper } from './runtime-keeper.ts'
 import type { SessionState } from './session-state.ts'
 import { type Action, type Outcome, outcomes, type Status } from './session-status.ts'
 
@@ -10,15 +11,17 @@ export class Gate {
   readonly #state: SessionState
   readonly #attachments: Attachments
   readonly #runs: () => RunControl
+  readonly #keeper: RuntimeKeeper
   /** Set by the deletion: resolves when the last run has left. */
   #deletion: Promise<void> | undefined
   /** Set when nothing is recorded any more: why, and a promise that resolves when the last run has left. */
   #closed: { readonly code: 'store_unavailable' | 'shutting_down'; readonly left: Promise<void> } | undefined
 
-  constructor(state: SessionState, attachments: Attachments, runs: () => RunControl) {
+  constructor(state: SessionState, attachments: Attachments, runs: () => RunControl, keeper: RuntimeKeeper) {
     this.#state = state
     this.#attachments = attachments
     this.#runs = runs
+    this.#keeper = keeper
   }
 
   get status(): Status {
@@ -57,8 +60,10 @@ export class Gate {
     if (attached !== undefined) {
       return { runtime: attached, source: this.#state.record.agent?.source ?? '', release: async () => {} }
     }
-    const runtime = await this.#state.around.agents.open(agent)
-    return { runtime, source: agent.source, release: () => runtime.close() }
+    const { agents, workingDir = process.cwd() } = this.#state.around
+    const place = { workingDir: this.#state.record.working_dir ?? workingDir }
+    const loan = await this.#keeper.lend((current) => agents.open(agent, { ...place, current }))
+    return { ...loan, source: agent.source }
   }
 
   /** From now on the session is gone for everybody, though its run may need a moment to leave. */
@@ -69,6 +74,11 @@ export class Gate {
   /** From now on nothing is recorded, though a run may need a moment to leave. */
   close(code: 'store_unavailable' | 'shutting_down', left: Promise<void>): void {
     this.#closed = { code, left }
+  }
+
+  /** A commit failed, and the session is about to be loaded again. */
+  get isLost(): boolean {
+    return this.#closed?.code === 'store_unavailable'
   }
 
   /** Resolves when no run goes on. */

@@ -5,6 +5,7 @@ import { type Attachment, Attachments, type EventSource } from './attachments.ts
 import { Gate } from './gate.ts'
 import { endInterruptedRun } from './interrupted-run.ts'
 import { RunControl } from './run-control.ts'
+import { RuntimeKeeper } from './runtime-keeper.ts'
 import { SessionAnswers } from './session-answers.ts'
 import { SessionEditor } from './session-editor.ts'
 import { SessionInputs } from './session-inputs.ts'
@@ -15,8 +16,8 @@ import { toSnapshot, toStatus } from './session-view.ts'
 import { toMessages } from './transcript.ts'
 import { settledWithin } from './wait.ts'
 
-/** How long the end of the process waits for a runtime that does not heed its signal. */
-const leavingMs = 1000
+/** How long the end of the process waits for a run and its tools: programs get a second to end in order, one after another. */
+const leavingMs = 3000
 
 /**
  * A session while it is loaded. Commands decide and record in one breath and resolve when that is committed.
@@ -38,11 +39,15 @@ export class LiveSession {
   readonly #state: SessionState
   readonly #gate: Gate
   readonly #control: RunControl
+  readonly #keeper: RuntimeKeeper
   readonly #life: SessionLife
+  /** Resolves when what the last run worked with is closed. */
+  #emptied: Promise<void> = Promise.resolve()
 
   constructor(record: SessionRecord, around: Surroundings, onGone: (session: LiveSession) => void) {
     this.#state = new SessionState(record, around, () => this.#throwAway())
-    this.#gate = new Gate(this.#state, this.attachments, () => this.#control)
+    this.#keeper = new RuntimeKeeper((failure) => around.onDefect(failure))
+    this.#gate = new Gate(this.#state, this.attachments, () => this.#control, this.#keeper)
     this.#control = new RunControl(this.#state, async (agent) => {
       this.#state.load()
       return this.#gate.lease(agent)
@@ -65,6 +70,11 @@ export class LiveSession {
     return this.#state.record
   }
 
+  /** A commit failed: as soon as {@link left} resolves, the session can be loaded again. */
+  get isLost(): boolean {
+    return this.#gate.isLost
+  }
+
   get hasRuntime(): boolean {
     return this.#gate.hasRuntime
   }
@@ -82,7 +92,12 @@ export class LiveSession {
   /** Nothing needs it in memory, and nothing has for so many milliseconds. */
   isUnusedFor(milliseconds: number): boolean {
     const isRead = this.#state.log.readers > 0
-    return !this.#isNeeded && !isRead && performance.now() - this.#life.lastUsed >= milliseconds
+    return !this.#isNeeded && !isRead && this.#keeper.isEmpty && performance.now() - this.#life.lastUsed >= milliseconds
+  }
+
+  /** Stops the toolsets of a session that has not run for so many milliseconds; its next run starts them again. */
+  async cool(milliseconds: number): Promise<void> {
+    await this.#keeper.cool(milliseconds)
   }
 
   settled(): Promise<void> {
@@ -151,13 +166,14 @@ export class LiveSession {
     for (const item of items) this.#state.recorder.save({ kind: 'item.put', item })
   }
 
-  /** Deletes the session. Resolves when that is committed; {@link left} when its run has left too. */
+  /** Deletes the session. Resolves when that is committed; {@link left} when its run and its tools have left too. */
   async delete(): Promise<void> {
     this.#gate.decide('delete')
     this.#state.recorder.delete('session ended')
     this.attachments.end()
     const committed = this.settled()
-    const gone = Promise.allSettled([committed, this.#control.abandon()]).then(() => this.#life.onGone())
+    const left = this.#abandon().then(() => this.#emptied)
+    const gone = Promise.allSettled([committed, left]).then(() => this.#life.onGone())
     this.#gate.closeForDeletion(gone)
     await committed
     this.#state.log.close()
@@ -172,9 +188,9 @@ export class LiveSession {
   async leave(): Promise<void> {
     this.#state.recorder.leave()
     this.attachments.end()
-    const left = this.#control.abandon()
+    const left = this.#abandon()
     this.#gate.close('shutting_down', left)
-    await settledWithin(left, leavingMs)
+    await settledWithin(this.#emptied, leavingMs)
     await this.settled().catch(() => {})
     this.#state.log.close()
   }
@@ -195,6 +211,13 @@ export class LiveSession {
     }
   }
 
+  /** Lets the run go, and then what it worked with. */
+  #abandon(): Promise<void> {
+    const left = this.#control.abandon()
+    this.#emptied = left.then(() => this.#keeper.close())
+    return left
+  }
+
   get #agentName(): string | undefined {
     return this.attachments.runtime?.agent ?? this.record.agent?.name
   }
@@ -212,6 +235,7 @@ export class LiveSession {
         if (this.#isNeeded) return
         this.#state.log.close()
         this.#life.onGone()
+        this.#emptied = this.#keeper.close()
       },
       () => {},
     )
@@ -219,7 +243,7 @@ export class LiveSession {
 
   /** A commit failed: what is in memory may not be what is stored. Loaded again by the first use after its run has left. */
   #throwAway(): void {
-    const gone = this.#control.abandon().then(() => this.#life.onGone())
+    const gone = this.#abandon().then(() => this.#life.onGone())
     this.#gate.close('store_unavailable', gone)
     this.#state.log.close()
     this.attachments.end()

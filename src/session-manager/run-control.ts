@@ -223,12 +223,14 @@ export class RunControl {
       signal: run.signal,
       history: state.transcript.history,
       model: state.record.agent_model_overrides?.[runtime.agent],
+      conversation: state.id,
       untitled: state.record.title === '',
       settings: () => ({
         safety_policy: state.record.safety_policy ?? '',
         permissions: state.record.permissions ?? {},
         working_dir: state.record.working_dir ?? state.around.workingDir,
         max_iterations: state.record.max_iterations,
+        interactive: state.record.non_interactive !== true,
       }),
       // A run that is stopped, or over, takes nothing: what waits is for the next one.
       takeSteering: () =>

@@ -75,6 +75,9 @@ export interface SessionManagerOptions {
   readonly onDefect?: ((error: unknown) => void) | undefined
 }
 
+/** How long a command waits for a session whose commit has failed to be loaded again. */
+const lostMs = 1000
+
 /**
  * Owns sessions: finds, loads and closes them. Every method opens the session it is about and delegates; an unknown
  * session is `Refusal('unknown_session')`. What a method has answered is committed.
@@ -432,6 +435,9 @@ export class SessionManager {
 
   async #visit<T>(id: string, work: (session: LiveSession) => T | Promise<T>): Promise<T> {
     this.#life.needStarted()
+    const session = this.#sessions.open(id)
+    if (!session.isLost) return session.visit(work)
+    await settledWithin(session.left(), lostMs)
     return this.#sessions.open(id).visit(work)
   }
 }

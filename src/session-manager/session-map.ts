@@ -5,6 +5,8 @@ import type { Surroundings } from './session-state.ts'
 
 const sweepEveryMs = 15_000
 const unusedForMs = 60_000
+/** After so long without a run the toolsets of a session are stopped. */
+const idleForMs = 10 * 60_000
 
 /** The sessions that are loaded: the one map that is keyed by session id. */
 export class SessionMap {
@@ -14,7 +16,7 @@ export class SessionMap {
 
   constructor(around: Surroundings) {
     this.#around = around
-    this.#sweeper = setInterval(() => this.unload(unusedForMs), sweepEveryMs).unref()
+    this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs).unref()
   }
 
   get loaded(): readonly LiveSession[] {
@@ -46,6 +48,11 @@ export class SessionMap {
     for (const session of this.loaded) {
       if (session.isUnusedFor(milliseconds)) this.#drop(session)
     }
+  }
+
+  #sweep(): void {
+    for (const session of this.loaded) void session.cool(idleForMs)
+    this.unload(unusedForMs)
   }
 
   /** Leaves every session as it is. */

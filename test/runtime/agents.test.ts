@@ -52,40 +52,46 @@ it('refuses a source and an agent that are not there', async () => {
   expect(await refusalOf(served.view('nobody'))).toMatchObject({ code: 'unknown_agent' })
 })
 
-it('counts no tools where there are none, and refuses to count those it cannot start', async () => {
-  const served = await agents({ plain, shell: scripted([[]], 'toolsets: [{type: shell}]') })
+it('counts the tools of an agent, and refuses to count those that are not built', async () => {
+  const [shell, git] = ['shell', 'git'].map((type) => scripted([[]], `toolsets: [{type: ${type}}]`))
+  const served = await agents({ plain, shell: shell ?? '', git: git ?? '' })
   expect(await served.toolCount({ source: 'plain' })).toBe(0)
-  expect(await refusalOf(served.toolCount({ source: 'shell' }))).toMatchObject({ code: 'agent_not_supported' })
+  expect(await served.toolCount({ source: 'shell' })).toBe(1)
+  expect(await refusalOf(served.toolCount({ source: 'git' }))).toMatchObject({ code: 'agent_not_supported' })
+})
+
+it('counts what there is when a toolset cannot be started, also one that a run requires', async () => {
+  const gone = '{type: mcp, command: /nonexistent, lifecycle: {required: true}}'
+  const served = await agents({ agent: scripted([[]], `toolsets: [${gone}, {type: think}]`) })
+  expect(await served.toolCount({ source: 'agent' })).toBe(1)
 })
 
 it('names everything that an agent uses in vain, each once', async () => {
-  const keys = 'toolsets: [{type: shell}, {type: think}]\nskills: true\ncache: {enabled: true}'
+  const keys = 'toolsets: [{type: git}, {type: plan}]\nsub_agents: [other/one]\ncache: {enabled: true}'
   const routed = scripted([[]], keys).replace('model: test', 'model: test\n    routing: [{model: a/b, examples: [x]}]')
   const refusal = await refusalOf((await agents({ routed })).open({ source: 'routed' }))
   expect(refusal.code).toBe('agent_not_supported')
   expect(refusal.details?.map(({ path }) => path)).toEqual([
     'agents.root.toolsets[0]',
     'agents.root.toolsets[1]',
-    'agents.root.skills',
+    'agents.root.sub_agents',
     'agents.root.cache',
     'models.played.routing',
   ])
-  expect(refusal.message).toContain('Toolsets of type think are not supported yet.')
+  expect(refusal.message).toContain('Toolsets of type plan are not supported yet.')
 })
 
 const agentKeys = [
-  'use_toolsets: [shared]',
   'sub_agents: [other]',
   'handoffs: [other]',
   'force_handoff: other',
   'harness: {type: codex}',
-  'hooks: {session_start: [{type: command, command: "true"}]}',
-  'skills: [local]',
   'use_skills: [shared]',
   'structured_output: {name: x, schema: {type: object}}',
   'code_mode_tools: true',
   'add_prompt_files: [AGENTS.md]',
   'budgets: [small]',
+  'redact_secrets: true',
   'cache: {path: x}',
 ]
 const shared = `
@@ -120,12 +126,15 @@ it.each([
 })
 
 it.each(['amazon-bedrock/nova', 'nobody/knows'])('refuses an agent on the model %s', async (model) => {
-  const files = { alone: `agents: {root: {model: ${model}}}`, more: `agents: {root: {model: ${model}, skills: true}}` }
+  const files = {
+    alone: `agents: {root: {model: ${model}}}`,
+    more: `agents: {root: {model: ${model}, cache: {path: x}}}`,
+  }
   const served = await agents(files)
   expect(await refusalOf(served.open({ source: 'alone' }))).toMatchObject({ code: 'invalid_model' })
   expect(await refusalOf(served.open({ source: 'more' }))).toMatchObject({
     code: 'agent_not_supported',
-    details: [{ path: 'agents.root.skills' }, { path: 'agents.root.model' }],
+    details: [{ path: 'agents.root.cache' }, { path: 'agents.root.model' }],
   })
 })
 

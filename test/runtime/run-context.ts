@@ -1,5 +1,5 @@
-import type { Item, Message, StopReason } from '../../src/protocol/protocol.ts'
-import type { RunContext, Runtime, RuntimeEvent } from '../../src/runtime/runtime.ts'
+import type { ElicitationAnswer, Item, Message, StopReason, Verdict } from '../../src/protocol/protocol.ts'
+import type { Answer, Question, RunContext, RunSettings, Runtime, RuntimeEvent } from '../../src/runtime/runtime.ts'
 
 /** A session as small as can be: queues that a test fills, and an abort. */
 export interface TestSession {
@@ -19,10 +19,15 @@ export function assistant(content: string, more: Partial<Message['message']> = {
   return { agent_name: 'root', message: { role: 'assistant', content, ...more } }
 }
 
-export function session(
-  history: readonly (Message | Item)[],
-  more: Partial<Pick<RunContext, 'model' | 'untitled'>> & { readonly maxIterations?: number } = {},
-): TestSession {
+export interface SessionOptions extends Partial<Pick<RunContext, 'model' | 'untitled'>> {
+  readonly maxIterations?: number
+  /** Looked at whenever the run asks for its settings. */
+  readonly settings?: Partial<RunSettings>
+  /** What a person says to a question, which has to be of the question's kind. */
+  answer?(question: Question): Promise<Verdict | ElicitationAnswer>
+}
+
+export function session(history: readonly (Message | Item)[], more: SessionOptions = {}): TestSession {
   const abort = new AbortController()
   const steering: Message[] = []
   const followUps: Message[] = []
@@ -35,16 +40,22 @@ export function session(
     signal: abort.signal,
     history: history.map((entry) => ('agent_name' in entry ? { message: entry } : entry)),
     model: more.model,
+    conversation: 'a conversation',
     untitled: more.untitled ?? false,
     settings: () => ({
       safety_policy: '',
       permissions: {},
       working_dir: undefined,
       max_iterations: more.maxIterations ?? 0,
+      interactive: true,
+      ...more.settings,
     }),
     takeSteering: () => take(steering.splice(0)),
     takeFollowUp: () => take(followUps.splice(0, 1))[0],
-    ask: () => Promise.reject(new Error('nobody is asked anything here')),
+    ask: async <Q extends Question>(question: Q) => {
+      if (more.answer === undefined) throw new Error('nobody is asked anything here')
+      return (await more.answer(question)) as Answer<Q>
+    },
   }
   return { context, steering, followUps, taken, stop: () => abort.abort() }
 }

@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os'
 import { agentNamed, parseAgentFile } from '../../src/agent-file/agent-file.ts'
 import { createModels } from '../../src/models/models.ts'
 import { createAgentRuntime } from '../../src/runtime/agent-runtime.ts'
@@ -8,7 +9,8 @@ export function runtimeOf(yaml: string, env: Record<string, string> = {}): Runti
   const file = parseAgentFile(yaml, { origin: 'test.yaml' })
   const agent = agentNamed(file)
   if (!agent) throw new Error('the file has no agent')
-  return createAgentRuntime({ file, agent, models: createModels({ env }) })
+  const environment = { workingDir: process.cwd(), variables: env, dataDir: tmpdir() }
+  return createAgentRuntime({ file, agent, models: createModels({ env }), environment })
 }
 
 /** An agent on a scripted model. YAML reads JSON, so a script can be written as a value. */

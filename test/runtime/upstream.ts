@@ -59,6 +59,19 @@ export function says(...texts: readonly string[]): Answer {
   }
 }
 
+/** An answer that wants tools called: the name and the arguments of each call. */
+export function wants(...calls: readonly (readonly [string, object])[]): Answer {
+  return (response) => {
+    begin(response, [])
+    for (const [index, [name, args]] of calls.entries()) {
+      const call = { id: `call_${index + 1}`, type: 'function', function: { name, arguments: JSON.stringify(args) } }
+      response.write(chunk({ tool_calls: [{ index, ...call }] }))
+    }
+    response.write(chunk({}, 'tool_calls'))
+    response.end('data: [DONE]\n\n')
+  }
+}
+
 /** An answer that begins, and then nothing comes any more. */
 export function hangs(...texts: readonly string[]): Answer {
   return (response) => begin(response, texts)

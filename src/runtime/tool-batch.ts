@@ -1,0 +1,52 @@
+import type { Item, Message, MessagePart, ToolCall, ToolCallResult } from '../protocol/protocol.ts'
+import type { AgentAtWork } from './agent-at-work.ts'
+import type { RuntimeEvent } from './runtime.ts'
+import { told } from './told.ts'
+import { type CallOutcome, carryOut } from './tool-call.ts'
+
+/**
+ * The calls of one answer, all at once. Their results are stored in the order in which the model asked, whatever came of
+ * them, so that every call has one. What ends the run is thrown after that.
+ */
+export async function* toolBatch(
+  work: AgentAtWork,
+  calls: readonly ToolCall[],
+): AsyncGenerator<RuntimeEvent, readonly Item[], void> {
+  const outcomes = yield* told<RuntimeEvent, readonly CallOutcome[]>(
+    (tell, signal) => Promise.all(calls.map((call) => carryOut({ ...work, signal }, call, tell))),
+    work.signal,
+  )
+  const messages = outcomes.map((outcome) => toMessage(work.agent.Name, outcome))
+  for (const message of messages) yield { type: 'message_added', message }
+  const failed = outcomes.find(({ failure }) => failure !== undefined)
+  if (failed !== undefined) throw failed.failure
+  return messages.map((message) => ({ message }))
+}
+
+function toMessage(agent_name: string, { call, result, notes = [] }: CallOutcome): Message {
+  const content = [result.output || '(no output)', ...notes].join('\n\n')
+  const parts = attachmentsOf(result)
+  return {
+    agent_name,
+    message: {
+      role: 'tool',
+      content,
+      ...(parts.length === 0 ? {} : { multi_content: [{ type: 'text' as const, text: content }, ...parts] }),
+      tool_call_id: call.id ?? '',
+      ...(result.isError === true ? { is_error: true } : {}),
+      created_at: new Date().toISOString(),
+    },
+  }
+}
+
+/** Images and documents of a result, as a message carries them. */
+function attachmentsOf({ images = [], documents = [] }: ToolCallResult): readonly MessagePart[] {
+  const pictures = images.map(({ data, mimeType }): MessagePart => {
+    return { type: 'document', document: { mime_type: mimeType, source: { inline_data: data } } }
+  })
+  const papers = documents.map(({ name, mimeType, data, text }): MessagePart => {
+    const source = data === undefined ? { inline_text: text ?? '' } : { inline_data: data }
+    return { type: 'document', document: { name, mime_type: mimeType, source } }
+  })
+  return [...pictures, ...papers]
+}

@@ -1,0 +1,118 @@
+import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
+import type { BuiltInTool } from './built-in-tool.ts'
+import { failure, resultOf } from './result.ts'
+import type { CallContext, Toolset } from './tools.ts'
+
+/** What a toolset has while it is started. */
+export interface Opened {
+  readonly tools: readonly BuiltInTool[]
+  readonly instruction?: string | undefined
+  /** Called once, when no call is left. */
+  close?(): void | Promise<void>
+}
+
+interface Life {
+  readonly opened: Opened
+  readonly stop: AbortController
+}
+
+/** A toolset of this program: the calls, their ends and their failures, around tools that know nothing of it. */
+export class BuiltInToolset implements Toolset {
+  readonly #open: (signal: AbortSignal) => Opened | Promise<Opened>
+  readonly #calls = new Set<Promise<unknown>>()
+  #starting: Promise<Life> | undefined
+  #closing: Promise<void> | undefined
+  #life: Life | undefined
+
+  /** `open` makes the tools ready; it throws a `ToolsetFailure` when they cannot be. */
+  constructor(open: (signal: AbortSignal) => Opened | Promise<Opened>) {
+    this.#open = open
+  }
+
+  get instruction(): string | undefined {
+    return this.#life?.opened.instruction
+  }
+
+  get tools(): readonly Tool[] {
+    return this.#life?.opened.tools.map(({ tool }) => tool) ?? []
+  }
+
+  async start(signal: AbortSignal): Promise<void> {
+    await this.#closing
+    signal.throwIfAborted()
+    this.#starting ??= this.#begin(signal)
+    await this.#starting
+  }
+
+  async call(name: string, args: unknown, context: CallContext): Promise<ToolCallResult> {
+    context.signal.throwIfAborted()
+    const life = this.#life
+    const tool = life?.opened.tools.find(({ tool }) => tool.name === name)
+    if (life === undefined || tool === undefined) return failure(`There is no tool named ${name}.`)
+    const running = this.#run(tool, args, context, life.stop.signal)
+    this.#calls.add(running)
+    try {
+      return await running
+    } finally {
+      this.#calls.delete(running)
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closing ??= this.#end().finally(() => {
+      this.#closing = undefined
+    })
+    return this.#closing
+  }
+
+  async #begin(signal: AbortSignal): Promise<Life> {
+    try {
+      const opened = await this.#open(signal)
+      this.#life = { opened, stop: new AbortController() }
+      return this.#life
+    } catch (error) {
+      this.#starting = undefined
+      throw error
+    }
+  }
+
+  async #end(): Promise<void> {
+    const life = await this.#starting?.catch(() => undefined)
+    if (life === undefined) return
+    this.#starting = undefined
+    this.#life = undefined
+    life.stop.abort()
+    await Promise.allSettled(this.#calls)
+    await life.opened.close?.()
+  }
+
+  async #run(tool: BuiltInTool, args: unknown, context: CallContext, stopped: AbortSignal): Promise<ToolCallResult> {
+    const signal = AbortSignal.any([context.signal, stopped])
+    const inner: CallContext = {
+      signal,
+      output: (chunk) => context.output(chunk),
+      elicit: (question) => settled(context.elicit(question), signal),
+      headers: context.headers,
+    }
+    try {
+      const result = await tool.run(args, inner)
+      context.signal.throwIfAborted()
+      return result
+    } catch (error) {
+      context.signal.throwIfAborted()
+      const result = stopped.aborted ? failure('The toolset was stopped during the call.') : resultOf(error)
+      if (result === undefined) throw error
+      return result
+    }
+  }
+}
+
+/** A person may answer long after the toolset was stopped; nobody waits for that. */
+function settled<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const leave = () => reject(signal.reason)
+    if (signal.aborted) leave()
+    signal.addEventListener('abort', leave, { once: true })
+    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', leave))
+  })
+}
