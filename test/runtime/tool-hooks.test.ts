@@ -20,7 +20,7 @@ describe('hooks', () => {
   })
 
   it('end a run whose prompt they do not like, before the model is called', async () => {
-    const guard = `grep -q begin && { echo '{"decision":"block","reason":"not on Sundays"}'; }`
+    const guard = `case "$(cat)" in *begin*) echo '{"decision":"block","reason":"not on Sundays"}';; esac`
     const bench = hooked({ user_prompt_submit: [command(guard)] })
     const outcome = await carryOut(bench.runtime, begin())
     expect(outcome.error).toMatchObject({ code: 'hook_blocked', reason: 'hook_blocked', message: 'not on Sundays' })

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
+import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
@@ -8,6 +8,7 @@ import type { McpDefinition } from '../../../src/tools/mcp/mcp-definition.ts'
 import { createMcpToolset } from '../../../src/tools/mcp/mcp-toolset.ts'
 import type { CallContext, ToolEnvironment, Toolset } from '../../../src/tools/tools.ts'
 import { tempDir } from '../../store/temp-dir.ts'
+import { isAlive } from '../world.ts'
 
 const require = createRequire(import.meta.url)
 
@@ -72,12 +73,6 @@ export function callContext(given: Partial<CallContext> = {}): TestContext {
 export async function pidsOf(toolset: Toolset): Promise<readonly number[]> {
   const { output } = await toolset.call('pids', {}, callContext())
   return JSON.parse(output)
-}
-
-/** Where nobody collects orphans, as in a container without an init, the dead keep their number. */
-export function isAlive(pid: number): boolean {
-  const state = spawnSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).stdout.trim()
-  return state !== '' && !state.startsWith('Z')
 }
 
 export function expectGone(pids: readonly number[]): void {

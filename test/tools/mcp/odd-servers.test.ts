@@ -2,7 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Toolset } from '../../../src/tools/tools.ts'
 import { ToolsetFailure } from '../../../src/tools/tools.ts'
-import { callContext, environment, expectGone, isAlive, oddServer, pidsOf, started, toolsetOf } from './harness.ts'
+import { isAlive } from '../world.ts'
+import { callContext, environment, expectGone, oddServer, pidsOf, started, toolsetOf } from './harness.ts'
 
 const never = new AbortController().signal
 
