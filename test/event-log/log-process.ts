@@ -180,7 +180,9 @@ export class LogProcess {
       expectThat(page.kind === 'frames', 'who names no cursor is told of no gap (L3)')
       if (page.kind === 'frames') cursor = this.#model.follow(cursor ?? page.first - 1, page, this.#log.published)
     }
-    expectThat((cursor ?? 0) === this.#log.published, 'who names no cursor is shown everything to the end (L3)')
+    // Retention may have left nothing that is published: only the newest segment is sure to stay, and its commit may lag.
+    const end = cursor ?? Math.max(this.#log.bounds().oldest - 1, 0)
+    expectThat(end >= this.#log.published, 'who names no cursor is shown everything to the end (L3)')
   }
 
   async #readFromNowhere(since: 'invalid' | 'ahead'): Promise<void> {
