@@ -110,7 +110,8 @@ interface StoreProcess {
 function storeProcess(path: string, fileLimitKiB?: number): StoreProcess {
   const script = join(import.meta.dirname, 'store-process.ts')
   const limit = fileLimitKiB === undefined ? '' : `ulimit -S -f ${fileLimitKiB}; `
-  const child = spawn('bash', ['-c', `${limit}exec "$0" "$@"`, process.execPath, script, path], {
+  const shell = fileLimitKiB === undefined ? '/bin/sh' : 'bash'
+  const child = spawn(shell, ['-c', `${limit}exec "$0" "$@"`, process.execPath, script, path], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
