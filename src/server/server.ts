@@ -64,8 +64,7 @@ export async function buildServer(manager: SessionManager, options: ServerOption
 
 function createApplication({ logger, maxRequestSize = 1024 * 1024 }: ServerOptions): FastifyInstance {
   return Fastify({
-    // Where it listens is for the process to say.
-    ...(logger === undefined ? {} : { loggerInstance: logger.child({}, { level: 'warn' }) }),
+    ...(logger === undefined ? {} : { loggerInstance: logger }),
     logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
     genReqId: requestIdOf,
     bodyLimit: maxRequestSize,
