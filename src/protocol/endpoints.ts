@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { AgentFileView, AgentSummary, ToolCount } from './agent.ts'
+import { Budget, ExceededBudget, Spending } from './budget.ts'
 import type { ErrorCode } from './errors.ts'
 import { EventPage } from './events.ts'
 import { DetachedRunBody, FollowUpAnswer, QueueBody, QueueState, RunBody } from './input.ts'
@@ -180,6 +181,13 @@ export const endpoints = {
     answers: { 200: Told, 202: Told },
     refuses: ['invalid_request', 'unknown_session'],
   }),
+  listChildren: endpoint({
+    method: 'GET',
+    path: '/api/sessions/:id/children',
+    summary: 'The sessions that carry out tasks for a session, oldest first.',
+    answers: { 200: z.array(SessionSummary) },
+    refuses: ['unknown_session'],
+  }),
   forkSession: endpoint({
     method: 'POST',
     path: '/api/sessions/:id/fork',
@@ -287,6 +295,25 @@ export const endpoints = {
       202: z.object({ message: z.string(), run: Run.optional() }),
     },
     refuses: ['unknown_session', 'unknown_run'],
+  }),
+
+  compact: endpoint({
+    method: 'POST',
+    path: '/api/sessions/:id/compact',
+    summary: 'Replaces the older part of the history by a summary, in a run of its own or before the next model call.',
+    body: z.object({ additional_prompt: z.string().max(10_000).optional() }),
+    emptyBody: {},
+    answers: { 202: z.object({ status: z.enum(['started', 'queued']), run_id: z.string() }) },
+    refuses: [
+      'unknown_session',
+      'session_not_running',
+      'compaction_unsupported',
+      'unknown_agent',
+      'invalid_agent_file',
+      'agent_not_supported',
+      'agent_source_unavailable',
+      'too_many_runs',
+    ],
   }),
 
   getEvents: endpoint({
@@ -404,6 +431,29 @@ export const endpoints = {
     emptyBody: {},
     answers: { 200: Updated },
     refuses: ['unknown_session'],
+  }),
+  setBudget: endpoint({
+    method: 'PATCH',
+    path: '/api/sessions/:id/budget',
+    summary: 'Changes what a session may spend; a session that a budget has paused goes on.',
+    body: Budget,
+    emptyBody: {},
+    answers: {
+      200: z.object({
+        budget: Budget.optional(),
+        spent: Spending,
+        paused: ExceededBudget.optional(),
+        run_id: z.string().optional(),
+      }),
+    },
+    refuses: [
+      'unknown_session',
+      'unknown_agent',
+      'invalid_agent_file',
+      'agent_not_supported',
+      'agent_source_unavailable',
+      'too_many_runs',
+    ],
   }),
   listModels: endpoint({
     method: 'GET',

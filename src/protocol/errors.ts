@@ -26,6 +26,7 @@ export const catalogue = {
   followup_queue_full: { title: 'The follow-up queue is full', retryable: true },
   too_many_runs: { title: 'As many runs go on as the server allows', retryable: true },
   invalid_model: { title: 'The model reference cannot be resolved', retryable: false },
+  compaction_unsupported: { title: 'The history of the session cannot be compacted', retryable: false },
   model_switch_unsupported: { title: 'The session cannot switch models', retryable: false },
   invalid_agent_file: { title: 'The agent file cannot be used', retryable: false },
   agent_not_supported: { title: 'The agent uses something that is not supported yet', retryable: false },

@@ -1,14 +1,19 @@
 import { z } from 'zod'
+import { BudgetUsage, ExceededBudget } from './budget.ts'
 import { GapReason } from './cursor.ts'
 import { Message, MessagePart, Tool, ToolCall, ToolCallResult, Usage } from './message.ts'
 import { Decider, Request } from './request.ts'
 import { StopReason } from './run.ts'
-import { SessionSettings, Summary } from './session.ts'
+import { Session, SessionSettings, Summary } from './session.ts'
 
-/** Keys that every event of a session may carry. `run_id` names the run, `timestamp` is RFC 3339 in UTC. */
+/**
+ * Keys that every event of a session may carry. `run_id` names the run, `root_run_id` of a task's run the one at the top;
+ * `timestamp` is RFC 3339 in UTC.
+ */
 const envelope = {
   session_id: z.string(),
   run_id: z.string().optional(),
+  root_run_id: z.string().optional(),
   timestamp: z.string(),
   agent_name: z.string().optional(),
 }
@@ -105,6 +110,22 @@ export const events = {
   session_title: event('session_title', { title: z.string() }),
   session_updated: event('session_updated', SessionSettings.shape),
   session_summary: event('session_summary', Summary.shape),
+  session_compaction: event('session_compaction', {
+    status: z.enum(['started', 'completed']),
+    outcome: z.enum(['applied', 'skipped', 'failed']).optional(),
+  }),
+  agent_switching: event('agent_switching', {
+    switching: z.boolean(),
+    from_agent: z.string().optional(),
+    to_agent: z.string().optional(),
+  }),
+  sub_session_completed: event('sub_session_completed', { parent_session_id: z.string(), sub_session: Session }),
+  max_iterations_reached: event('max_iterations_reached', {
+    max_iterations: z.number().int(),
+    request_id: z.string().optional(),
+  }),
+  budget_usage: event('budget_usage', { budgets: z.array(BudgetUsage) }),
+  budget_exceeded: event('budget_exceeded', ExceededBudget.shape),
   agent_info: event('agent_info', {
     agent_name: z.string(),
     model: z.string(),
@@ -114,6 +135,8 @@ export const events = {
   }),
   team_info: event('team_info', { available_agents: z.array(TeamMember), current_agent: z.string() }),
   toolset_info: event('toolset_info', { available_tools: z.number().int(), loading: z.boolean() }),
+  mcp_init_started: event('mcp_init_started', {}),
+  mcp_init_finished: event('mcp_init_finished', {}),
   warning: event('warning', { message: z.string() }),
   error: event('error', { error: z.string(), code: FailureCode }),
   elicitation_request: event('elicitation_request', {

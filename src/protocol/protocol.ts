@@ -2,6 +2,7 @@
  * The language of the wire: every schema, event, error code and cursor rule. Runs in a browser; knows no other room.
  */
 export * from './agent.ts'
+export * from './budget.ts'
 export * from './cursor.ts'
 export * from './duration.ts'
 export * from './endpoints.ts'

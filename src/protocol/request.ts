@@ -53,7 +53,11 @@ export const ElicitationContent = z.object({
 })
 export type ElicitationContent = z.infer<typeof ElicitationContent>
 
-export const RequestContent = z.discriminatedUnion('kind', [ApprovalContent, ElicitationContent])
+/** Asks whether a run that has made its most model calls may make ten more. */
+export const ContinuationContent = z.object({ kind: z.literal('continuation'), max_iterations: z.number().int() })
+export type ContinuationContent = z.infer<typeof ContinuationContent>
+
+export const RequestContent = z.discriminatedUnion('kind', [ApprovalContent, ElicitationContent, ContinuationContent])
 export type RequestContent = z.infer<typeof RequestContent>
 
 /** `withdrawn`: the run was stopped. `expired`: whoever asked is gone. */

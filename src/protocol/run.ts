@@ -20,14 +20,19 @@ export type RunStatus = z.infer<typeof RunStatus>
 export const OnDisconnect = z.enum(['cancel', 'continue'])
 export type OnDisconnect = z.infer<typeof OnDisconnect>
 
-/** What started a run: a run request, a detached run request, or input that waited in the queue. */
-export const RunTrigger = z.enum(['stream', 'detached', 'queue'])
+/**
+ * What started a run: a run request, a detached run request, input that waited in the queue, a task that another agent
+ * handed over (and waits for, or not), a request to compact the history, or a raised budget.
+ */
+export const RunTrigger = z.enum(['stream', 'detached', 'queue', 'delegation', 'background', 'compaction', 'budget'])
 export type RunTrigger = z.infer<typeof RunTrigger>
 
 /** One stretch of work of a session, from an input to rest. */
 export const Run = z.object({
   run_id: z.string(),
   session_id: z.string(),
+  /** Of a task that another agent handed over: the run at the top that it belongs to. */
+  root_run_id: z.string().optional(),
   agent: z.string(),
   agent_name: z.string(),
   trigger: RunTrigger,

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Budget, ExceededBudget, Spending } from './budget.ts'
 import { Message, Usage } from './message.ts'
 
 const aliases: Readonly<Record<string, string>> = {
@@ -44,10 +45,17 @@ export const Summary = z.object({
 })
 export type Summary = z.infer<typeof Summary>
 
+/** Why a run was stopped before its agent was done. */
+export const Termination = ExceededBudget.extend({ reason: z.literal('budget_exceeded') })
+export type Termination = z.infer<typeof Termination>
+
 /** One entry of a session as the wire shows it: exactly one kind of key is set. */
 export const Item = z.object({
   message: Message.optional(),
   error: SessionError.optional(),
+  termination: Termination.optional(),
+  /** The session that carried out a task, whole: a {@link Session}. */
+  sub_session: z.looseObject({ id: z.string() }).optional(),
   ...Summary.partial().shape,
 })
 export type Item = z.infer<typeof Item>
@@ -76,6 +84,10 @@ const settings = {
   custom_models_used: z.array(z.string()).optional(),
   attached_files: z.array(z.string()).optional(),
   origin: z.string().optional(),
+  parent_id: z.string().optional(),
+  budget: Budget.optional(),
+  spent: Spending.optional(),
+  paused: ExceededBudget.optional(),
 }
 
 /** A session as `POST /api/sessions` answers it. `messages` is null when there are none. */
@@ -96,6 +108,7 @@ export const SessionTemplate = z.object({
   agent_model_overrides: z.record(z.string(), z.string()).nullish(),
   custom_models_used: z.array(z.string()).nullish(),
   attributes: z.record(z.string(), z.string()).nullish(),
+  budget: Budget.nullish(),
 })
 export type SessionTemplate = z.infer<typeof SessionTemplate>
 
@@ -113,6 +126,8 @@ export const SessionSettings = z.object({
   input_tokens: z.number().int(),
   output_tokens: z.number().int(),
   cost: z.number(),
+  budget: Budget.optional(),
+  paused: ExceededBudget.optional(),
 })
 export type SessionSettings = z.infer<typeof SessionSettings>
 
@@ -128,6 +143,8 @@ export const SessionSummary = z.object({
   streaming: z.boolean().optional(),
   starred: z.boolean().optional(),
   agent: z.string().optional(),
+  parent_id: z.string().optional(),
+  paused: ExceededBudget.optional(),
 })
 export type SessionSummary = z.infer<typeof SessionSummary>
 
@@ -146,6 +163,10 @@ export const SessionDetails = z.object({
   starred: z.boolean(),
   attributes: z.record(z.string(), z.string()).optional(),
   agent_model_overrides: z.record(z.string(), z.string()).optional(),
+  parent_id: z.string().optional(),
+  budget: Budget.optional(),
+  spent: Spending.optional(),
+  paused: ExceededBudget.optional(),
 })
 export type SessionDetails = z.infer<typeof SessionDetails>
 
@@ -166,6 +187,10 @@ export const Snapshot = z.object({
   run_id: z.string().optional(),
   last_event_seq: z.number().int(),
   cost: z.number(),
+  parent_id: z.string().optional(),
+  budget: Budget.optional(),
+  spent: Spending.optional(),
+  paused: ExceededBudget.optional(),
 })
 export type Snapshot = z.infer<typeof Snapshot>
 

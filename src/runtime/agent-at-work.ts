@@ -1,18 +1,40 @@
 import type { Agent, AgentFile } from '../agent-file/agent-file.ts'
 import type { LanguageModel } from '../models/models.ts'
 import type { HookContext, HookReport, ToolEnvironment } from '../tools/tools.ts'
+import type { Budgets } from './budgets.ts'
+import type { RunToolbox } from './run-toolbox.ts'
 import type { RunContext, RuntimeEvent } from './runtime.ts'
-import type { Toolbox } from './toolbox.ts'
+import type { Stopwatch } from './stopwatch.ts'
+
+/** What the agents of one run have in common, one after another. */
+export interface SharedWork {
+  readonly budgets: Budgets
+  readonly stopwatch: Stopwatch
+  /** Model calls of the run. */
+  calls: number
+  /** Who was asked to go on with the conversation. */
+  handoff: Agent | undefined
+  handoffs: number
+}
 
 /** An agent while it runs: who, with what, and for whom. */
 export interface AgentAtWork {
   readonly file: AgentFile
   readonly agent: Agent
   readonly model: LanguageModel
-  readonly toolbox: Toolbox
+  readonly compaction: Compaction
+  readonly toolbox: RunToolbox
   readonly environment: ToolEnvironment
+  readonly shared: SharedWork
   readonly context: RunContext
   readonly signal: AbortSignal
+}
+
+/** How the history of an agent is compacted. */
+export interface Compaction {
+  readonly model: LanguageModel
+  /** Tokens that may be used before it happens by itself; `undefined`: it does not. */
+  readonly threshold: number | undefined
 }
 
 /** Where the hooks of an agent run; what they do is told as events. */

@@ -4,10 +4,12 @@ import { type Agent, type AgentFile, type AgentSources, agentFileView, agentName
 import type { Models } from '../models/models.ts'
 import { type ErrorDetail, Refusal } from '../protocol/protocol.ts'
 import type { ToolEnvironment } from '../tools/tools.ts'
-import { createAgentRuntime } from './agent-runtime.ts'
+import { createTeam } from './agent-runtime.ts'
 import { modelOf, resolveModel } from './model-resolution.ts'
+import { ownToolsets } from './own-toolsets.ts'
+import { RunToolbox } from './run-toolbox.ts'
 import type { AgentRef, Agents, Runtime } from './runtime.ts'
-import { Toolbox } from './toolbox.ts'
+import type { Team } from './team.ts'
 import { unsupportedInAgent, unsupportedInModel } from './unsupported.ts'
 
 const countingMs = 60_000
@@ -27,6 +29,7 @@ interface Opened {
   readonly version: string
   readonly source: string
   readonly workingDir: string
+  readonly team: Team
 }
 
 /** The agents of agent files, run by the loop of this room. */
@@ -40,13 +43,13 @@ export function createAgents(options: AgentsOptions): Agents {
     toolCount: async (ref) => {
       const { file, agent } = find(sources, ref)
       refuse(agent, unsupportedInAgent(file, agent))
-      return countTools(new Toolbox(file, agent, environmentIn(process.cwd())))
+      return countTools(createTeam({ file, models, environment: environmentIn(process.cwd()) }), agent)
     },
     open: async (ref, { workingDir = process.cwd(), current } = {}) => {
       const { file, agent, version } = find(sources, ref)
       const known = current && opened.get(current)
-      const isSame = current?.agent === agent.Name && known?.version === version && known.source === ref.source
-      if (current !== undefined && isSame && known.workingDir === workingDir) return current
+      const isSame = known?.version === version && known.source === ref.source && known.workingDir === workingDir
+      if (current !== undefined && isSame && current.agent === agent.Name) return current
       const inAgent = unsupportedInAgent(file, agent)
       const path = `agents.${agent.Name}.model`
       const inModel = unsupportedInModel(modelOf(agent), file.models, path)
@@ -54,8 +57,10 @@ export function createAgents(options: AgentsOptions): Agents {
       if (refusal && inAgent.length === 0) throw refusal
       const unusable = refusal ? [{ path, message: refusal.message }] : []
       refuse(agent, [...inAgent, ...inModel, ...unusable])
-      const runtime = createAgentRuntime({ file, agent, models, environment: environmentIn(workingDir) })
-      opened.set(runtime, { version, source: ref.source, workingDir })
+      // Another agent of the same team finds the toolsets of that team as they are.
+      const team = isSame ? known.team : createTeam({ file, models, environment: environmentIn(workingDir) })
+      const runtime = team.open(agent)
+      opened.set(runtime, { version, source: ref.source, workingDir, team })
       return runtime
     },
     close: async () => {},
@@ -63,15 +68,20 @@ export function createAgents(options: AgentsOptions): Agents {
 }
 
 /** Starts the toolsets and stops them again: what they offer is not known before. What does not start offers nothing. */
-async function countTools(toolbox: Toolbox): Promise<number> {
+async function countTools(team: Team, agent: Agent): Promise<number> {
   const limit = AbortSignal.timeout(countingMs)
+  const leave = team.use()
+  const toolbox = team.toolboxOf(agent)
+  const own = ownToolsets(team, agent, [], () => {
+    throw new TypeError('tools are counted, not called')
+  })
   try {
-    await toolbox.start(limit).catch((error: unknown) => {
+    await Promise.all([toolbox, ...own].map((toolset) => toolset.start(limit))).catch((error: unknown) => {
       if (!limit.aborted) throw error
     })
-    return toolbox.tools.length
+    return new RunToolbox(toolbox, own).tools.length
   } finally {
-    await toolbox.close()
+    await leave()
   }
 }
 

@@ -1,14 +1,29 @@
-import type { Item, Message, StopReason, ToolCall } from '../protocol/protocol.ts'
+import type { Agent } from '../agent-file/agent-file.ts'
+import type { StopReason, ToolCall } from '../protocol/protocol.ts'
+import { unlessAborted } from '../tools/tools.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
+import { answer } from './answer.ts'
+import { compact } from './compaction.ts'
 import { createLoopDetector } from './loop-detector.ts'
-import { prompt } from './prompt.ts'
 import { RunFailure } from './run-failure.ts'
 import { stopHooks } from './run-hooks.ts'
 import type { RunContext, RuntimeEvent } from './runtime.ts'
+import { usedTokens } from './token-estimate.ts'
 import { toolBatch } from './tool-batch.ts'
-import { turn } from './turn.ts'
 
 const identicalBatches = 5
+/** How many more model calls a person allows at a time. */
+const moreCalls = 10
+
+interface Limits {
+  /** Most model calls. */
+  calls: number
+  /** The history is compacted when it is full; not any more once that has failed. */
+  compacts: boolean
+}
+
+/** How an agent's part of a run ended; or who goes on. */
+export type LoopEnd = StopReason | { readonly handoff: Agent }
 
 /**
  * Turns until the model stops and nobody has anything to add. Steering is taken before each model call and once more
@@ -18,61 +33,111 @@ const identicalBatches = 5
 export async function* loop(
   work: AgentAtWork,
   beginning: readonly string[],
-): AsyncGenerator<RuntimeEvent, StopReason, void> {
-  const { agent, context, signal } = work
-  const items = [...context.history]
-  const surroundings = { now: new Date(), workingDir: work.environment.workingDir, context: beginning }
-  const repeats = createLoopDetector(agent.max_consecutive_tool_calls || identicalBatches)
-  for (let calls = 1; ; calls++) {
+): AsyncGenerator<RuntimeEvent, LoopEnd, void> {
+  const { agent, context, shared, signal } = work
+  const settings = context.settings()
+  const limits: Limits = { calls: settings.max_iterations || agent.max_iterations || Infinity, compacts: true }
+  const most = settings.max_consecutive_tool_calls || agent.max_consecutive_tool_calls || identicalBatches
+  const repeats = createLoopDetector(most)
+  for (;;) {
     signal.throwIfAborted()
-    items.push(...context.takeSteering().map(said))
-    const messages = prompt(agent, { ...surroundings, instructions: work.toolbox.instructions }, items)
-    const { added, toolCalls } = yield* turn({ work, messages, spent: spent(items) })
-    items.push(...added)
+    if (!(yield* mayCall(work, limits))) return 'normal'
+    if (yield* isOverBudget(work)) return 'budget_exceeded'
+    yield* compactInTime(work, limits)
+    context.takeSteering()
+    shared.calls += 1
+    const toolCalls = yield* answer(work, beginning)
+    if (toolCalls.length > 0) yield* toolBatch(work, toolCalls)
+    yield* account(work)
+    if (shared.handoff !== undefined) return { handoff: shared.handoff }
     if (toolCalls.length > 0) {
-      items.push(...(yield* toolBatch(work, toolCalls)))
       if (repeats(toolCalls)) throw loopDetected(toolCalls)
-      const limit = context.settings().max_iterations || agent.max_iterations || Infinity
-      if (calls < limit) continue
-      yield {
-        type: 'warning',
-        agent_name: agent.Name,
-        message: `The run ends after ${calls} model calls, as its limit says.`,
-      }
-      return 'normal'
+      continue
     }
     signal.throwIfAborted()
-    yield* stopHooks(work, items)
-    const more = whatFollows(context)
-    if (more.length === 0) return 'normal'
-    items.push(...more.map(said))
+    yield* stopHooks(work)
+    const next = yield* forcedHandoff(work)
+    if (next !== undefined) return { handoff: next }
+    if (!somethingFollows(context)) return yield* rest(work)
   }
 }
 
-/** What was steered in while the model wrote its last words, or else the oldest follow-up. */
-function whatFollows(context: RunContext): readonly Message[] {
-  const steered = context.takeSteering()
-  if (steered.length > 0) return steered
-  const followUp = context.takeFollowUp()
-  return followUp ? [followUp] : []
+/** Asks a person whether the run may make more model calls than its limit says. */
+async function* mayCall(
+  { agent, context, shared, signal }: AgentAtWork,
+  limits: Limits,
+): AsyncGenerator<RuntimeEvent, boolean, void> {
+  if (shared.calls < limits.calls) return true
+  const max_iterations = limits.calls
+  const agent_name = agent.Name
+  if (context.settings().interactive) {
+    const asked = context.ask({ content: { kind: 'continuation', max_iterations } })
+    const { confirmation } = await unlessAborted(shared.stopwatch.hold(asked), signal)
+    if (confirmation !== 'reject') {
+      limits.calls = shared.calls + moreCalls
+      return true
+    }
+  } else {
+    yield { type: 'max_iterations_reached', agent_name, max_iterations }
+  }
+  const content = `I have stopped after ${shared.calls} model calls, as the limit of this run says.`
+  const created_at = new Date().toISOString()
+  yield { type: 'message_added', message: { agent_name, message: { role: 'assistant', content, created_at } } }
+  return false
+}
+
+async function* isOverBudget({ agent, shared }: AgentAtWork): AsyncGenerator<RuntimeEvent, boolean, void> {
+  const exceeded = shared.budgets.exceeded(agent)
+  if (exceeded === undefined) return false
+  yield { type: 'budget_exceeded', agent_name: agent.Name, ...exceeded }
+  return true
+}
+
+/** Compacts the history when somebody asked for it, or when it fills the window. */
+async function* compactInTime(work: AgentAtWork, limits: Limits): AsyncGenerator<RuntimeEvent, void, void> {
+  const { context, compaction } = work
+  const { threshold = Infinity } = compaction
+  const request = context.takeCompaction()
+  const isFull = limits.compacts && threshold !== Infinity && usedTokens(context.history) > threshold
+  if (request !== undefined || isFull) limits.compacts = yield* compact(work, request?.prompt)
+}
+
+/** Counts the time that the turn took. */
+async function* account({ agent, shared }: AgentAtWork): AsyncGenerator<RuntimeEvent, void, void> {
+  const seconds = shared.stopwatch.lap()
+  shared.budgets.spend(agent, { cost: 0, tokens: 0, elapsed_seconds: seconds })
+  yield { type: 'time_spent', seconds }
+  const budgets = shared.budgets.usage(agent)
+  if (budgets.length > 0) yield { type: 'budget_usage', agent_name: agent.Name, budgets: [...budgets] }
+}
+
+/** The agent that the file makes go on when this one stops, with a note that says so. */
+async function* forcedHandoff({ file, agent }: AgentAtWork): AsyncGenerator<RuntimeEvent, Agent | undefined, void> {
+  const next = file.agents.find(({ Name }) => Name === agent.force_handoff)
+  if (next === undefined) return undefined
+  const content = `${agent.Name} has done its part. It is your turn, ${next.Name}: go on from here.`
+  const created_at = new Date().toISOString()
+  yield {
+    type: 'message_added',
+    message: { agent_name: '', message: { role: 'user', content, created_at }, implicit: true },
+  }
+  return next
+}
+
+/** Takes what was steered in while the model wrote its last words, or else the oldest follow-up. */
+function somethingFollows(context: RunContext): boolean {
+  return context.takeSteering().length > 0 || context.takeFollowUp() !== undefined
+}
+
+/** What is left to do when nobody has anything to add. */
+async function* rest(work: AgentAtWork): AsyncGenerator<RuntimeEvent, StopReason, void> {
+  const request = work.context.takeCompaction()
+  if (request !== undefined) yield* compact(work, request.prompt)
+  return 'normal'
 }
 
 function loopDetected(batch: readonly ToolCall[]): RunFailure {
   const names = [...new Set(batch.map((call) => call.function.name ?? ''))].join(', ')
-  return new RunFailure(
-    'loop_detected',
-    `The model called the same tools with the same arguments again and again: ${names}.`,
-    {
-      reason: 'loop_detected',
-    },
-  )
-}
-
-function said(message: Message): Item {
-  return { message }
-}
-
-/** USD, of all answers and summaries. */
-function spent(items: readonly Item[]): number {
-  return items.reduce((sum, { message, cost }) => sum + (message?.message.cost ?? 0) + (cost ?? 0), 0)
+  const message = `The model called the same tools with the same arguments again and again: ${names}.`
+  return new RunFailure('loop_detected', message, { reason: 'loop_detected' })
 }

@@ -3,7 +3,7 @@ import { arch, platform } from 'node:os'
 import { join } from 'node:path'
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { ChatMessage, Item } from '../protocol/protocol.ts'
-import { bounded } from './prompt-limits.ts'
+import { bounded, type PromptLimits } from './prompt-limits.ts'
 
 /** What the system prompt depends on besides the agent. */
 export interface Surroundings {
@@ -11,16 +11,17 @@ export interface Surroundings {
   readonly workingDir: string
   /** What hooks have to say to the model. */
   readonly context: readonly string[]
+  /** What is to be known about the other agents of the team. */
+  readonly team: readonly string[]
   /** What toolsets say about their tools. */
   readonly instructions: readonly string[]
+  /** What of the history is cut. */
+  readonly limits: PromptLimits
 }
 
 /** The messages of a model call: who the agent is, where it works, and what was said. */
 export function prompt(agent: Agent, surroundings: Surroundings, items: readonly Item[]): readonly ChatMessage[] {
-  const history = bounded(conversation(items, agent.num_history_items), {
-    oldToolCalls: agent.max_old_tool_call_tokens,
-    toolResult: agent.max_tool_result_tokens,
-  })
+  const history = bounded(conversation(items, agent.num_history_items), surroundings.limits)
   return [...systemMessages(agent, surroundings), ...history]
 }
 
@@ -31,7 +32,12 @@ function systemMessages(agent: Agent, surroundings: Surroundings): readonly Chat
     agent.add_environment_info ? environment(surroundings.workingDir) : '',
     ...surroundings.context,
   ]
-  return [agent.instruction ?? '', ...surroundings.instructions, context.filter(Boolean).join('\n\n')]
+  return [
+    ...surroundings.team,
+    agent.instruction ?? '',
+    ...surroundings.instructions,
+    context.filter(Boolean).join('\n\n'),
+  ]
     .filter((content) => content.trim() !== '')
     .map((content) => ({ role: 'system', content }))
 }

@@ -25,8 +25,9 @@ export async function* beginningHooks(work: AgentAtWork): AsyncGenerator<Runtime
 }
 
 /** Tells hooks that the model has stopped; they have no say in it. */
-export async function* stopHooks(work: AgentAtWork, items: readonly Item[]): AsyncGenerator<RuntimeEvent, void, void> {
+export async function* stopHooks(work: AgentAtWork): AsyncGenerator<RuntimeEvent, void, void> {
   const { hooks } = work.agent
+  const items = work.context.history
   if (hooks?.stop === undefined) return
   const response =
     items.findLast(({ message }) => message?.message.role === 'assistant')?.message?.message.content ?? ''

@@ -2,6 +2,8 @@ import type {
   AgentFileView,
   AgentSummary,
   ApprovalContent,
+  Budget,
+  ContinuationContent,
   ElicitationAnswer,
   ElicitationContent,
   EventBody,
@@ -9,7 +11,9 @@ import type {
   Message,
   ModelChoice,
   Permissions,
+  RunStatus,
   SafetyPolicy,
+  Spending,
   StopReason,
   Verdict,
 } from '../protocol/protocol.ts'
@@ -29,12 +33,15 @@ export type RuntimeEvent =
           | 'message_added'
           | 'tool_call_confirmation'
           | 'elicitation_request'
+          | 'sub_session_completed'
           | 'request_opened'
           | 'request_settled'
           | 'session_exited'
       }
     >
   | { readonly type: 'message_added'; readonly message: Message }
+  /** Models and tools have worked for so long; counts against budgets, and is told to nobody. */
+  | { readonly type: 'time_spent'; readonly seconds: number }
 
 /** Settings of the session as they are now; a running turn asks again before each decision. */
 export interface RunSettings {
@@ -43,7 +50,13 @@ export interface RunSettings {
   readonly safety_policy: SafetyPolicy
   readonly permissions: Permissions
   readonly working_dir: string | undefined
+  /** These limits win over the agent's; 0 or nothing leaves it to the agent. */
   readonly max_iterations: number
+  readonly max_consecutive_tool_calls: number | undefined
+  readonly max_old_tool_call_tokens: number | undefined
+  readonly max_tool_result_tokens: number | undefined
+  /** What the session may spend, in all its runs and those of its tasks. */
+  readonly budget: Budget | undefined
 }
 
 /**
@@ -53,29 +66,85 @@ export interface RunSettings {
 export type Question =
   | { readonly content: ApprovalContent; readonly decide?: (() => Verdict | undefined) | undefined }
   | { readonly content: ElicitationContent }
+  | { readonly content: ContinuationContent }
 
 /** The answer that a question of this kind gets. */
-export type Answer<Q extends Question> = Q['content'] extends ApprovalContent ? Verdict : ElicitationAnswer
+export type Answer<Q extends Question> = Q['content'] extends ElicitationContent ? ElicitationAnswer : Verdict
+
+/** A task for another agent, carried out in a conversation of its own. */
+export interface Delegation {
+  /** Carries it out; closed when the task has ended. */
+  readonly runtime: Runtime
+  /** All that the other agent is told. */
+  readonly task: string
+  readonly title: string
+  /** Nobody waits for it, and nobody can be asked: it goes on when the run that began it has ended. */
+  readonly isBackground: boolean
+  /** What is said to this conversation when the task has ended; for tasks that nobody waits for. */
+  readonly recall?: ((task: Task) => string) | undefined
+}
+
+/** How a task stands. */
+export interface Task {
+  /** Names its conversation. */
+  readonly id: string
+  readonly agent: string
+  readonly status: RunStatus
+  /** The last text of its agent. */
+  readonly output: string
+  readonly error: string | undefined
+}
+
+/** The tasks of one conversation, also those of its earlier runs. */
+export interface Tasks {
+  /**
+   * Begins a task. Its events are told among those of this run, or, in the background, only what they cost. Throws when the
+   * run is stopped.
+   */
+  begin(delegation: Delegation): Promise<Task>
+  /** Those that nobody waits for, oldest first. */
+  background(): readonly Task[]
+  /** Resolves with the task as it ended; `undefined` when there is none. Rejects when its end cannot be stored. */
+  ended(id: string): Promise<Task | undefined>
+  /** Stops a task, and resolves when it has ended. */
+  stop(id: string): Promise<void>
+}
 
 /** All that a run may know and do. No HTTP, no store, no session. */
 export interface RunContext {
   /** Aborts when the run must stop. */
   readonly signal: AbortSignal
-  /** What was said so far, with the messages that start this run at the end. */
+  /** What was said until now, by this run too: whatever it has told is here when it goes on. */
   readonly history: readonly Item[]
-  /** The model that the session chose for this agent, if any. */
-  readonly model: string | undefined
+  /** The model that the session chose for an agent, if any. */
+  modelOf(agent: string): string | undefined
   /** Names the conversation, for programs that the agent's author runs beside it; means nothing here. */
   readonly conversation: string
   /** The session has no title yet: the run may make one. */
   readonly untitled: boolean
   settings(): RunSettings
+  /** What the session has spent, in all its runs and those of its tasks. */
+  spent(): Spending
+  readonly tasks: Tasks
+  /** Takes what was asked for since the last call: that the history be compacted now. */
+  takeCompaction(): CompactionRequest | undefined
   /** Takes what was steered in since the last call, in order; it is in the session's history from then on. */
   takeSteering(): readonly Message[]
   /** Takes the oldest follow-up; it is in the session's history from then on. */
   takeFollowUp(): Message | undefined
   /** Puts a question to a person. Rejects with the signal's reason when the run stops before the answer. */
   ask<Q extends Question>(question: Q): Promise<Answer<Q>>
+}
+
+/** What a person wants to be kept in mind when the history is compacted. */
+export interface CompactionRequest {
+  readonly prompt: string | undefined
+}
+
+/** A message that names a slash command which another agent answers. */
+export interface CommandSwitch {
+  readonly agent: string
+  readonly text: string
 }
 
 /** The models that the agent of a runtime can be switched to. */
@@ -104,6 +173,10 @@ export interface Runtime {
   /** It holds what is costly to start, such as toolsets: its session keeps it for a while between runs. */
   readonly isLasting?: boolean | undefined
   run(context: RunContext): AsyncGenerator<RuntimeEvent, StopReason, void>
+  /** Only compacts the history. Absent when that cannot be done. */
+  compact?(context: RunContext, request: CompactionRequest): AsyncGenerator<RuntimeEvent, StopReason, void>
+  /** What a message means that is a slash command for another agent; `undefined` for every other. */
+  command?(text: string): CommandSwitch | undefined
   /** Stops what outlives a run, such as toolsets. Twice is harmless. */
   close(): Promise<void>
 }

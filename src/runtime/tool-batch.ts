@@ -1,4 +1,4 @@
-import type { Item, Message, MessagePart, ToolCall, ToolCallResult } from '../protocol/protocol.ts'
+import type { Message, MessagePart, ToolCall, ToolCallResult } from '../protocol/protocol.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import type { RuntimeEvent } from './runtime.ts'
 import { told } from './told.ts'
@@ -11,7 +11,7 @@ import { type CallOutcome, carryOut } from './tool-call.ts'
 export async function* toolBatch(
   work: AgentAtWork,
   calls: readonly ToolCall[],
-): AsyncGenerator<RuntimeEvent, readonly Item[], void> {
+): AsyncGenerator<RuntimeEvent, void, void> {
   const outcomes = yield* told<RuntimeEvent, readonly CallOutcome[]>(
     (tell, signal) => Promise.all(calls.map((call) => carryOut({ ...work, signal }, call, tell))),
     work.signal,
@@ -20,7 +20,6 @@ export async function* toolBatch(
   for (const message of messages) yield { type: 'message_added', message }
   const failed = outcomes.find(({ failure }) => failure !== undefined)
   if (failed !== undefined) throw failed.failure
-  return messages.map((message) => ({ message }))
 }
 
 function toMessage(agent_name: string, { call, result, notes = [] }: CallOutcome): Message {

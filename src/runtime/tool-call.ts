@@ -80,7 +80,7 @@ async function decideCall(work: AgentAtWork, call: ToolCall, tool: Tool, args: u
       return verdictOf(later)
     },
   })
-  const verdict = await unlessAborted(asked, work.signal)
+  const verdict = await unlessAborted(work.shared.stopwatch.hold(asked), work.signal)
   if (verdict.confirmation !== 'reject') return { args: decision.args, refusal: undefined }
   return { args: decision.args, refusal: later === undefined ? rejectionOf(verdict) : refusalOf(later) }
 }
@@ -108,6 +108,7 @@ async function run(work: AgentAtWork, call: ToolCall, tool: Tool, args: unknown,
   tell({ type: 'tool_call', agent_name: work.agent.Name, tool_call: called, tool_definition: tool })
   const result = await work.toolbox.call(tool.name, args, callContext(work, call, tool, tell))
   const outcome = answer(work, call, tool, result, tell)
+  if (work.toolbox.isOwn(tool.name)) return outcome
   return { ...outcome, ...(await afterwards(work, { tool, callId: call.id ?? '', args }, result, tell)) }
 }
 
@@ -132,7 +133,12 @@ async function afterwards(
 /** Nobody answers where nobody can be asked. */
 const declined: ElicitationAnswer = { action: 'decline' }
 
-function callContext({ agent, context, signal }: AgentAtWork, call: ToolCall, tool: Tool, tell: Tell): CallContext {
+function callContext(
+  { agent, context, shared, signal }: AgentAtWork,
+  call: ToolCall,
+  tool: Tool,
+  tell: Tell,
+): CallContext {
   let waiting = 0
   return {
     signal,
@@ -143,7 +149,8 @@ function callContext({ agent, context, signal }: AgentAtWork, call: ToolCall, to
     },
     elicit: async (question) => {
       if (!context.settings().interactive) return declined
-      return await unlessAborted(context.ask({ content: { kind: 'elicitation', ...question } }), signal)
+      const answer = context.ask({ content: { kind: 'elicitation', ...question } })
+      return await unlessAborted(shared.stopwatch.hold(answer), signal)
     },
   }
 }

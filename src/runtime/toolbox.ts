@@ -3,9 +3,9 @@ import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
 import {
   type CallContext,
   createSkills,
-  createTeamState,
   createToolset,
   readLifecycle,
+  type TeamState,
   type ToolEnvironment,
   type Toolset,
   ToolsetFailure,
@@ -31,8 +31,7 @@ export interface FailedStart {
 export class Toolbox {
   readonly #entries: readonly Entry[]
 
-  constructor(file: AgentFile, agent: Agent, environment: ToolEnvironment) {
-    const team = createTeamState()
+  constructor(file: AgentFile, agent: Agent, environment: ToolEnvironment, team: TeamState) {
     const entries = toolsetsOf(file, agent).flatMap(({ config: definition }): Entry[] => {
       const readonly = agent.readonly === true || definition.readonly === true
       const toolset = createToolset({ ...definition, readonly }, environment, team)

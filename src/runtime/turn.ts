@@ -1,6 +1,6 @@
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { LanguageModel, ModelFinish } from '../models/models.ts'
-import type { ChatMessage, Item, Message, TokenUsage, ToolCall } from '../protocol/protocol.ts'
+import type { ChatMessage, Message, Spending, TokenUsage, ToolCall } from '../protocol/protocol.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { streamWithRetries } from './retry.ts'
 import type { RuntimeEvent } from './runtime.ts'
@@ -13,14 +13,11 @@ export interface TurnInput {
   readonly spent: number
 }
 
-/** What a turn adds to the history, and the tools that the model wants called. */
-export interface TurnResult {
-  readonly added: readonly Item[]
-  readonly toolCalls: readonly ToolCall[]
-}
-
-/** One answer of the model: its pieces as they come, then the whole message and what it used. */
-export async function* turn(input: TurnInput): AsyncGenerator<RuntimeEvent, TurnResult, void> {
+/**
+ * One answer of the model: its pieces as they come, then the whole message and what it used. Returns the tools that the
+ * model wants called.
+ */
+export async function* turn(input: TurnInput): AsyncGenerator<RuntimeEvent, readonly ToolCall[], void> {
   const { agent, model } = input.work
   yield agentInfo(agent, model)
   const answer = yield* stream(input)
@@ -28,11 +25,18 @@ export async function* turn(input: TurnInput): AsyncGenerator<RuntimeEvent, Turn
   const empty = !content && !reasoning && finish.tool_calls.length === 0
   if (finish.finish_reason === 'refusal') yield warning(agent, 'The model refused to answer.')
   else if (empty) yield warning(agent, 'The model answered nothing.')
-  if (empty) return { added: [], toolCalls: [] }
+  input.work.shared.budgets.spend(agent, spendingOf(finish), model.price === undefined)
+  if (empty) return []
   const message: Message = { agent_name: agent.Name, message: stored(answer, model) }
   yield { type: 'message_added', message }
   yield { type: 'token_usage', agent_name: agent.Name, usage: tokenUsage(finish, model, input.spent) }
-  return { added: [{ message }], toolCalls: finish.tool_calls }
+  return finish.tool_calls
+}
+
+function spendingOf({ usage, cost }: ModelFinish): Spending {
+  const { input_tokens, output_tokens, cached_input_tokens, cached_write_tokens } = usage
+  const tokens = input_tokens + output_tokens + cached_input_tokens + cached_write_tokens
+  return { cost, tokens, elapsed_seconds: 0 }
 }
 
 interface Answer {

@@ -7,15 +7,11 @@ type Sentences<T> = Readonly<Partial<Record<keyof T & string, string>>>
 
 /** Keys that an agent cannot run with, as long as they say anything. */
 const agentKeys: Sentences<Agent> = {
-  sub_agents: 'Sub-agents are not supported yet.',
-  handoffs: 'Handoffs are not supported yet.',
-  force_handoff: 'Forced handoffs are not supported yet.',
   harness: 'External harnesses are not supported yet.',
   use_skills: 'Skills are not supported yet.',
   structured_output: 'Structured output is not supported yet.',
   code_mode_tools: 'Code mode is not supported yet.',
   add_prompt_files: 'Prompt files are not supported yet.',
-  budgets: 'Budgets are not supported yet.',
   redact_secrets:
     'Redacting secrets everywhere is not supported yet; the built-in hook redact_secrets is, for arguments.',
   cache: 'The response cache is not supported yet.',
@@ -27,11 +23,6 @@ const toolsetKeys: Sentences<ToolsetConfig> = {
   model: 'Models of toolsets are not supported yet.',
   toon: 'Compact results (toon) are not supported yet.',
   sudo_askpass: 'Asking for a password for sudo is not supported yet.',
-}
-
-/** Keys of the file that hold for every agent in it. */
-const fileKeys: Sentences<AgentFile> = {
-  budget: 'Budgets are not supported yet.',
 }
 
 const modelKeys: Sentences<ModelConfig> = {
@@ -46,17 +37,42 @@ const modelReferences: readonly { readonly matches: (ref: string) => boolean; re
   { matches: (ref) => ref.includes(','), sentence: 'Alternating between models is not supported yet.' },
 ]
 
-/** Everything that the agent uses in vain, one detail each. Its model is a matter of its own. */
+/** Everything that the agent, and those it can call upon, use in vain, one detail each. Models are a matter of their own. */
 export function unsupportedInAgent(file: AgentFile, agent: Agent): readonly ErrorDetail[] {
+  return [...teamOf(file, agent)].flatMap((member) => unsupportedInMember(file, member))
+}
+
+function unsupportedInMember(file: AgentFile, agent: Agent): readonly ErrorDetail[] {
   const path = `agents.${agent.Name}.`
   const hooks = unsupportedHooks(agent.hooks ?? {}).map((detail) => ({ ...detail, path: path + detail.path }))
   const toolsets = toolsetsOf(file, agent).flatMap(unsupportedInToolset)
-  return [...toolsets, ...hooks, ...used(agent, agentKeys, path), ...used(file, fileKeys, '')]
+  return [...toolsets, ...hooks, ...elsewhere(file, agent, path), ...used(agent, agentKeys, path)]
+}
+
+/** Agents that the file only names are not there to be run. */
+function elsewhere(file: AgentFile, { sub_agents = [], handoffs = [] }: Agent, path: string): readonly ErrorDetail[] {
+  const isMissing = (name: string): boolean => !file.agents.some(({ Name }) => Name === name)
+  return Object.entries({ sub_agents, handoffs }).flatMap(([key, names]) =>
+    names.filter(isMissing).map((name) => {
+      return { path: path + key, message: `Agents from elsewhere (${name}) are not supported yet.` }
+    }),
+  )
+}
+
+/** The agent and all that it can reach. */
+function teamOf(file: AgentFile, agent: Agent, team: Set<Agent> = new Set()): ReadonlySet<Agent> {
+  if (team.has(agent)) return team
+  team.add(agent)
+  const { sub_agents = [], handoffs = [], force_handoff = '' } = agent
+  const names = [...sub_agents, ...handoffs, force_handoff]
+  for (const member of file.agents) if (names.includes(member.Name)) teamOf(file, member, team)
+  return team
 }
 
 function unsupportedInToolset({ path, config }: AgentToolset): readonly ErrorDetail[] {
   const { type, ref, remote } = config
-  if (!supportedToolsets.includes(type)) return [{ path, message: `Toolsets of type ${type} are not supported yet.` }]
+  if (!supportedToolsets.includes(type) && type !== 'background_agents')
+    return [{ path, message: `Toolsets of type ${type} are not supported yet.` }]
   const details = used(config, toolsetKeys, `${path}.`)
   if (ref !== undefined)
     details.push({ path: `${path}.ref`, message: `The MCP catalogue (${ref}) is not supported yet.` })

@@ -24,6 +24,7 @@ const statuses: Readonly<Record<ErrorCode, number>> = {
   followup_queue_full: 429,
   too_many_runs: 429,
   invalid_model: 422,
+  compaction_unsupported: 422,
   model_switch_unsupported: 422,
   invalid_agent_file: 422,
   agent_not_supported: 422,

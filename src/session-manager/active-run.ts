@@ -30,9 +30,12 @@ export class ActiveRun {
     readonly agent_name: string
     readonly trigger: RunTrigger
     readonly first_seq: number
+    readonly root_run_id?: string | undefined
   }) {
     const started_at = new Date().toISOString()
-    this.#state = { ...begin, run_id: newId(), status: 'running', started_at, usage: noUsage, cost: 0 }
+    const { root_run_id, ...rest } = begin
+    const root = root_run_id === undefined ? {} : { root_run_id }
+    this.#state = { ...rest, ...root, run_id: newId(), status: 'running', started_at, usage: noUsage, cost: 0 }
   }
 
   get id(): string {

@@ -1,5 +1,13 @@
 import type { LogPage } from '../event-log/event-log.ts'
-import type { InputMessage, Message, Run, RunTrigger, SessionExport } from '../protocol/protocol.ts'
+import type {
+  InputMessage,
+  Message,
+  Run,
+  RunTrigger,
+  SessionDetails,
+  SessionExport,
+  Spending,
+} from '../protocol/protocol.ts'
 import type { ItemRange } from '../store/store.ts'
 
 /** What a run request asks for. */
@@ -44,6 +52,18 @@ export interface BatchExport {
 export interface Stop {
   readonly stopped: boolean
   readonly run: Run | undefined
+}
+
+/** The run that compacts the history, and whether it was started for that. */
+export interface CompactionStart {
+  readonly run: Run
+  readonly isNew: boolean
+}
+
+/** What a session may spend, what it has spent, and the run that goes on because of a change. */
+export interface BudgetState extends Pick<SessionDetails, 'budget' | 'paused'> {
+  readonly spent: Spending
+  readonly run_id?: string | undefined
 }
 
 /** Whether a run takes the follow-up, and whether its key was used before. */

@@ -1,47 +1,91 @@
 import { newId, Refusal } from '../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord } from '../store/store.ts'
 import { forkTitle, newRecord } from './session-record.ts'
+import type { SessionTree, TreeItem } from './session-tree.ts'
 
-/** A copy of a session as it was before one of its user messages. */
-export interface Fork {
+/** A copy of a session as it was before one of its user messages, with copies of the sessions below it. */
+export interface Fork extends Copy {
+  readonly below: readonly Copy[]
+}
+
+interface Copy {
   readonly record: SessionRecord
   readonly items: readonly ItemRecord[]
 }
 
 /**
  * Copies settings and every item before the N-th user message (from 0); that message is left out. Throws
- * `Refusal('invalid_request')` when there is no such message.
+ * `Refusal('invalid_request')` when there is no such message, or when it belongs to a task.
  */
 export function forkOf(
   parent: SessionRecord,
-  items: readonly ItemRecord[],
+  items: readonly TreeItem[],
   userMessageIndex: number,
   titlesLike: (prefix: string) => readonly string[],
 ): Fork {
-  const userMessages = items.filter(({ body }) => body.kind === 'message' && body.message.message.role === 'user')
-  const target = userMessages[userMessageIndex]
-  if (target === undefined) {
-    const last = userMessages.length - 1
-    const message = last < 0 ? 'the session has no user message' : `must be from 0 to ${last}`
-    throw new Refusal('invalid_request', 'There is no such user message', {
-      details: [{ path: 'body.user_message_index', message }],
-    })
-  }
-  const { id, created_at } = newRecord({}, undefined)
-  const copied = items.slice(0, target.position).map((item): ItemRecord => ({ ...item, id: newId(), session_id: id }))
+  const target = targetOf(items, userMessageIndex)
   const title = forkTitle(parent.title, titlesLike)
-  return { record: { ...parent, id, created_at, title, agent: undefined, ...countersOf(copied) }, items: copied }
+  const kept = items.slice(0, target)
+  const settings = { title, agent: undefined, parent_id: undefined, spent: undefined, paused: undefined }
+  const [copy, ...below] = copies({ ...parent, ...settings }, kept)
+  return { ...copy, below }
 }
 
-function countersOf(items: readonly ItemRecord[]): Partial<SessionRecord> {
-  const messages = items.flatMap(({ body }) => (body.kind === 'message' ? [body.message.message] : []))
-  const usage = messages.findLast((message) => message.usage !== undefined)?.usage
-  const costs = items.map(({ body }) => (body.kind === 'summary' ? body.summary.cost : undefined) ?? 0)
+/** Where the message stands among the items. */
+function targetOf(items: readonly TreeItem[], userMessageIndex: number): number {
+  const places = items.flatMap((item, place) => userMessages(item).map((own) => (own ? place : undefined)))
+  const target = places[userMessageIndex]
+  if (target !== undefined) return target
+  const last = places.length - 1
+  const missing = last < 0 ? 'the session has no user message' : `must be from 0 to ${last}`
+  const message = userMessageIndex in places ? 'the message belongs to a task of another agent' : missing
+  throw new Refusal('invalid_request', 'There is no such user message', {
+    details: [{ path: 'body.user_message_index', message }],
+  })
+}
+
+/** One for each user message of an item: whether it is the session's own. */
+function userMessages({ body, below }: TreeItem): readonly boolean[] {
+  if (below !== undefined) return below.items.flatMap((item) => userMessages(item).map(() => false))
+  return body.kind === 'message' && body.message.message.role === 'user' ? [true] : []
+}
+
+/** A session under a new id, and then all below it. */
+function copies(record: SessionRecord, items: readonly TreeItem[]): readonly [Copy, ...Copy[]] {
+  const { id, created_at } = newRecord({}, undefined)
+  const below: Copy[] = []
+  const copied = items.map(({ below: tree, ...item }): ItemRecord => {
+    const own = { ...item, id: newId(), session_id: id }
+    if (tree === undefined) return own
+    const [child, ...deeper] = copies({ ...tree.record, parent_id: id }, tree.items)
+    below.push(child, ...deeper)
+    return { ...own, body: { kind: 'sub_session', session_id: child.record.id } }
+  })
+  return [{ record: { ...record, id, created_at, ...countersOf(items) }, items: copied }, ...below]
+}
+
+function countersOf(items: readonly TreeItem[]): Partial<SessionRecord> {
+  const own = items.flatMap(({ body }) => (body.kind === 'message' ? [body.message.message] : []))
+  const usage = own.findLast((message) => message.usage !== undefined)?.usage
   return {
     num_items: items.length,
-    num_messages: messages.filter((message) => message.role !== 'system').length,
+    num_messages: items.reduce((sum, item) => sum + messagesIn(item), 0),
     input_tokens: usage === undefined ? 0 : usage.input_tokens + usage.cached_input_tokens + usage.cached_write_tokens,
     output_tokens: usage?.output_tokens ?? 0,
-    cost: messages.reduce((sum, message) => sum + (message.cost ?? 0), 0) + costs.reduce((sum, cost) => sum + cost, 0),
+    cost: items.reduce((sum, item) => sum + costOf(item), 0),
   }
+}
+
+function messagesIn({ body, below }: TreeItem): number {
+  return body.kind === 'message' && body.message.message.role !== 'system' ? 1 : countOf(below)
+}
+
+function countOf(tree: SessionTree | undefined): number {
+  return tree?.record.num_messages ?? 0
+}
+
+function costOf({ body, below }: TreeItem): number {
+  if (body.kind === 'message') return body.message.message.cost ?? 0
+  if (body.kind === 'summary') return body.summary.cost ?? 0
+  return below?.record.cost ?? 0
 }

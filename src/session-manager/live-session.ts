@@ -1,10 +1,11 @@
 import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
 import { type ForeignEvent, Refusal, type SessionStatus, type Snapshot } from '../protocol/protocol.ts'
 import type { ItemRange, ItemRecord, SessionRecord } from '../store/store.ts'
+import type { ActiveRun } from './active-run.ts'
 import { type Attachment, Attachments, type EventSource } from './attachments.ts'
 import { Gate } from './gate.ts'
 import { endInterruptedRun } from './interrupted-run.ts'
-import { RunControl } from './run-control.ts'
+import { RunControl, type RunPlan } from './run-control.ts'
 import { RuntimeKeeper } from './runtime-keeper.ts'
 import { SessionAnswers } from './session-answers.ts'
 import { SessionEditor } from './session-editor.ts'
@@ -12,7 +13,10 @@ import { SessionInputs } from './session-inputs.ts'
 import { SessionRuns } from './session-runs.ts'
 import { SessionSettings } from './session-settings.ts'
 import { SessionState, type Surroundings } from './session-state.ts'
+import { lastText, type SessionTasks } from './session-tasks.ts'
+import { grow, partialsBelow, type SessionTree, type TreeItem } from './session-tree.ts'
 import { toSnapshot, toStatus } from './session-view.ts'
+import { isOver } from './spending.ts'
 import { toMessages } from './transcript.ts'
 import { settledWithin } from './wait.ts'
 
@@ -62,6 +66,11 @@ export class LiveSession {
     if (newest?.status === 'running') endInterruptedRun(this.#state, newest)
   }
 
+  /** The tasks that agents of this session have handed over. */
+  get tasks(): SessionTasks {
+    return this.#control.tasks
+  }
+
   get id(): string {
     return this.#state.id
   }
@@ -89,6 +98,11 @@ export class LiveSession {
     return !this.#control.isIdle || !this.attachments.isEmpty
   }
 
+  /** Nothing more may be spent in this session. */
+  get isOverBudget(): boolean {
+    return isOver(this.record.budget, this.#state.spent)
+  }
+
   /** Nothing needs it in memory, and nothing has for so many milliseconds. */
   isUnusedFor(milliseconds: number): boolean {
     const isRead = this.#state.log.readers > 0
@@ -100,31 +114,50 @@ export class LiveSession {
     await this.#keeper.cool(milliseconds)
   }
 
-  settled(): Promise<void> {
-    return this.#state.recorder.settled()
+  /** Resolves when everything that was decided here, and by the sessions that work for this one, is committed. */
+  async settled(): Promise<void> {
+    await Promise.all([this.#state.recorder.settled(), ...this.tasks.sessions.map((session) => session.settled())])
   }
 
   // Reading: state and seq in one breath, told when that seq is committed.
 
-  async read<T>(view: (record: SessionRecord, items: readonly ItemRecord[]) => T, range: ItemRange): Promise<T> {
+  async read<T>(view: (record: SessionRecord, items: readonly TreeItem[]) => T, range: ItemRange): Promise<T> {
     this.#gate.decide('read')
-    const value = view(this.record, this.#state.items(range))
+    const value = view(this.record, this.tree(range).items)
     await this.settled()
     return value
   }
 
   async snapshot(range: ItemRange): Promise<Snapshot> {
     this.#gate.decide('read')
-    const { partial, log } = this.#state
-    const messages = [...toMessages(this.#state.items(range))]
+    const { items, partial } = this.tree(range)
+    const messages = [...toMessages(items), ...partialsBelow(items)]
     if (partial !== undefined && !('last' in range && range.last === 0)) messages.push(partial)
     const snapshot = toSnapshot(this.record, messages, {
       agent: this.#agentName,
       run_id: this.#control.current?.id,
-      last_event_seq: log.head,
+      last_event_seq: this.#state.log.head,
     })
     await this.settled()
     return snapshot
+  }
+
+  /** The session with some of its items and everything below them, as it is now. */
+  tree(range: ItemRange): SessionTree {
+    const { store, peek } = this.#state.around
+    const find = (id: string): SessionTree | undefined => {
+      const live = peek(id)
+      if (live !== undefined) return live.tree({ from: 0 })
+      const record = store.session(id)
+      return record && { record, items: grow(store.items(id, { from: 0 }), find), partial: undefined }
+    }
+    return { record: this.record, items: grow(this.#state.items(range), find), partial: this.#state.partial }
+  }
+
+  /** The text of the last answer. */
+  get lastText(): string {
+    const { partial } = this.#state
+    return partial?.message.content ?? lastText(this.#state.items({ last: 50 }).map(({ body }) => body))
   }
 
   async status(): Promise<SessionStatus> {
@@ -166,12 +199,28 @@ export class LiveSession {
     for (const item of items) this.#state.recorder.save({ kind: 'item.put', item })
   }
 
+  /** Begins a task for the session above, with a slot beyond the limit. */
+  beginTask(
+    text: string,
+    { parent, ...plan }: Pick<RunPlan, 'lease' | 'trigger' | 'onEnd'> & { readonly parent: Parent },
+  ): ActiveRun {
+    const { rootRunId } = parent
+    this.#state.workFor(parent.state, rootRunId, parent.tells)
+    this.#state.around.slots.takeBeyond()
+    return this.#control.begin({ ...plan, rootRunId, messages: [] }, (runId) => this.#state.addTask(text, runId))
+  }
+
+  /** From now on the session works for nobody. */
+  workAlone(): void {
+    this.#state.workAlone()
+  }
+
   /** Deletes the session. Resolves when that is committed; {@link left} when its run and its tools have left too. */
   async delete(): Promise<void> {
     this.#gate.decide('delete')
     this.#state.recorder.delete('session ended')
     this.attachments.end()
-    const committed = this.settled()
+    const committed = this.#state.recorder.settled()
     const left = this.#abandon().then(() => this.#emptied)
     const gone = Promise.allSettled([committed, left]).then(() => this.#life.onGone())
     this.#gate.closeForDeletion(gone)
@@ -225,7 +274,7 @@ export class LiveSession {
   /** Somebody works with it, or something would be lost if it were loaded again now. */
   get #isNeeded(): boolean {
     const { requests, recorder } = this.#state
-    return this.isActive || this.#life.visits > 0 || !requests.isEmpty || !recorder.isSettled
+    return this.isActive || !this.tasks.isIdle || this.#life.visits > 0 || !requests.isEmpty || !recorder.isSettled
   }
 
   /** Ends the tails once they have shown everything, unless the session goes on; the next use loads it again. */
@@ -248,6 +297,14 @@ export class LiveSession {
     this.#state.log.close()
     this.attachments.end()
   }
+}
+
+/** The session that a task is for. */
+interface Parent {
+  readonly state: SessionState
+  readonly rootRunId: string
+  /** Which events are told there too. */
+  tells(event: ForeignEvent): boolean
 }
 
 /** Who uses the session, and who wants to know when it is gone. */

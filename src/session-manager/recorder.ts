@@ -5,6 +5,13 @@ import type { Change, Store } from '../store/store.ts'
 /** What one session may decide while its group before is being committed. */
 const mostUndrainedBytes = 4 * 1024 * 1024
 
+/** Where the events of a session are told too, while it carries out a task for the session above it. */
+export interface Above {
+  /** The run at the top. */
+  readonly rootRunId: string
+  tell(event: ForeignEvent): void
+}
+
 interface OpenGroup {
   /** By record: a later put of the same record replaces the earlier one. */
   readonly changes: Map<string, Change>
@@ -25,6 +32,7 @@ export class Recorder {
   #inFlight: OpenGroup | undefined
   #ended: 'no' | 'deleted' | 'lost' | 'left' = 'no'
   #lost: Promise<never> | undefined
+  above: Above | undefined
 
   constructor(sessionId: string, log: EventLog, store: Store, onLost: (cause: unknown) => void) {
     this.#sessionId = sessionId
@@ -35,12 +43,15 @@ export class Recorder {
 
   /** Appends an event and returns its seq. */
   event(body: EventBody, runId?: string): Cursor {
-    const envelope = { session_id: this.#sessionId, ...(runId === undefined ? {} : { run_id: runId }) }
+    const root = this.above === undefined ? {} : { root_run_id: this.above.rootRunId }
+    const envelope = { session_id: this.#sessionId, ...(runId === undefined ? {} : { run_id: runId, ...root }) }
     return this.foreignEvent({ ...body, ...envelope, timestamp: new Date().toISOString() })
   }
 
   /** Appends an event that comes complete from outside. */
   foreignEvent(event: ForeignEvent): Cursor {
+    // Told above also when it cannot be told here: whoever waits there must see how it ends.
+    this.above?.tell(event)
     if (this.#ended !== 'no') return this.#log.head
     this.#collect()
     return this.#log.append(event)

@@ -19,11 +19,19 @@ export interface ApprovalAddress {
 
 type AnyAnswer = Verdict | ElicitationAnswer
 
+/** What the questions of one session have to do with others. */
+interface Relations {
+  /** All requests of the session that are stored, to tell late answers who won. */
+  stored(): readonly Request[]
+  /** The questions of all sessions that work for one another, these among them: one of theirs is shown at a time. */
+  family(): readonly Requests[]
+}
+
 interface Waiting {
   request: Request
   readonly question: Question
   readonly answered: PromiseWithResolvers<AnyAnswer>
-  /** Its `tool_call_confirmation` has been told. */
+  /** The event that asks for a verdict has been told. */
   confirmed: boolean
 }
 
@@ -34,16 +42,15 @@ interface Waiting {
 export class Requests {
   readonly #sessionId: string
   readonly #recorder: Recorder
-  /** All requests of the session that are stored, to tell late answers who won. */
-  readonly #stored: () => readonly Request[]
+  readonly #relations: Relations
   readonly #waiting = new Map<string, Waiting>()
   /** Settled, and perhaps not committed yet. */
   #lately: readonly Request[] = []
 
-  constructor(sessionId: string, recorder: Recorder, stored: () => readonly Request[]) {
+  constructor(sessionId: string, recorder: Recorder, relations: Relations) {
     this.#sessionId = sessionId
     this.#recorder = recorder
-    this.#stored = stored
+    this.#relations = relations
   }
 
   get open(): readonly Request[] {
@@ -90,23 +97,21 @@ export class Requests {
    * confirmed now. Refuses with `unknown_request`, `request_settled` (and who won) or `no_pending_request`.
    */
   approval({ request_id, tool_call_id }: ApprovalAddress): Request {
-    if (request_id !== undefined) return this.#byId(request_id, 'approval')
+    if (request_id !== undefined) return this.#byId(request_id, wantsVerdict)
     if (tool_call_id !== undefined) return this.#byToolCall(tool_call_id)
-    const shown = [...this.#waiting.values()].find(({ confirmed }) => confirmed)
+    const { shown } = this
     if (shown === undefined) throw new Refusal('no_pending_request')
-    return shown.request
+    return shown
   }
 
-  /** The open elicitation that an answer means: the one with that id, or the only one. */
-  elicitation(id: string | undefined): Request {
-    if (id !== undefined) return this.#byId(id, 'elicitation')
-    const open = this.open.filter((request) => request.content.kind === 'elicitation')
-    const [only] = open
-    if (only === undefined) throw new Refusal('no_pending_request')
-    if (open.length > 1) {
-      throw new Refusal('no_pending_request', `${open.length} elicitations wait: say which one by elicitation_id`)
-    }
-    return only
+  /** The open elicitation with that id. */
+  elicitation(id: string): Request {
+    return this.#byId(id, (request) => !wantsVerdict(request))
+  }
+
+  /** The request that is shown to clients which know no ids. */
+  get shown(): Request | undefined {
+    return [...this.#waiting.values()].find(({ confirmed }) => confirmed)?.request
   }
 
   /** Settles an open request, and decides all open approvals again: one that the policy settles now is never shown. */
@@ -131,11 +136,12 @@ export class Requests {
       waiting.answered.promise.catch(() => {})
       waiting.answered.reject(reason)
     }
+    this.#confirmNext()
   }
 
-  #byId(id: string, kind: Request['content']['kind']): Request {
+  #byId(id: string, isMeant: (request: Request) => boolean): Request {
     const request = this.#waiting.get(id)?.request ?? this.#settled((candidate) => candidate.id === id)
-    if (request === undefined || request.content.kind !== kind) throw new Refusal('unknown_request')
+    if (request === undefined || !isMeant(request)) throw new Refusal('unknown_request')
     return this.#stillOpen(request)
   }
 
@@ -147,7 +153,7 @@ export class Requests {
   }
 
   #settled(matches: (request: Request) => boolean): Request | undefined {
-    return this.#lately.findLast(matches) ?? this.#stored().findLast(matches)
+    return this.#lately.findLast(matches) ?? this.#relations.stored().findLast(matches)
   }
 
   #stillOpen(request: Request): Request {
@@ -175,21 +181,41 @@ export class Requests {
     this.#tell({ type: 'request_settled', request, decider }, request)
   }
 
-  /** Shows the oldest approval that waits, unless one is shown already. */
+  /** Shows the oldest request of the family that waits for a verdict, unless one is shown already. */
   #confirmNext(): void {
-    const approvals = [...this.#waiting.values()].filter(({ request }) => request.content.kind === 'approval')
-    const [oldest] = approvals
-    if (oldest === undefined || approvals.some(({ confirmed }) => confirmed)) return
-    oldest.confirmed = true
-    const { request } = oldest
-    if (request.content.kind !== 'approval') return
-    const { kind: _, ...content } = request.content
-    this.#tell({ type: 'tool_call_confirmation', ...content, request_id: request.id }, request)
+    const family = this.#relations.family()
+    if (family.some(({ shown }) => shown !== undefined)) return
+    const [oldest] = family.flatMap((requests) => requests.#unshown).sort((a, b) => (a.id < b.id ? -1 : 1))
+    oldest?.confirm()
+  }
+
+  /** The oldest request that waits for a verdict, and what shows it. */
+  get #unshown(): readonly { readonly id: string; confirm(): void }[] {
+    const oldest = [...this.#waiting.values()].find(({ request }) => wantsVerdict(request))
+    return oldest === undefined ? [] : [{ id: oldest.request.id, confirm: () => this.#confirm(oldest) }]
+  }
+
+  #confirm(waiting: Waiting): void {
+    waiting.confirmed = true
+    const { request } = waiting
+    const { content, id: request_id } = request
+    if (content.kind === 'approval') {
+      const { kind: _, ...call } = content
+      this.#tell({ type: 'tool_call_confirmation', ...call, request_id }, request)
+    } else if (content.kind === 'continuation') {
+      const { max_iterations } = content
+      this.#tell({ type: 'max_iterations_reached', max_iterations, request_id }, request)
+    }
   }
 
   #tell(event: EventBody, { agent_name, run_id }: Request): void {
     this.#recorder.event({ ...event, ...(agent_name === undefined ? {} : { agent_name }) }, run_id)
   }
+}
+
+/** It is answered by a verdict, as everything but an elicitation is. */
+function wantsVerdict({ content }: Request): boolean {
+  return content.kind !== 'elicitation'
 }
 
 /** A request as it stands after it was settled. */

@@ -1,7 +1,10 @@
 import { type FailureCode, type InputMessage, Refusal, type RunTrigger, type StopReason } from '../protocol/protocol.ts'
 import { type AgentRef, type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
 import { ActiveRun, RunStopped, type StopRequest } from './active-run.ts'
+import { runContext } from './run-context.ts'
+import { recordEvent } from './run-record.ts'
 import type { SessionState } from './session-state.ts'
+import { SessionTasks } from './session-tasks.ts'
 import { interrupted } from './transcript.ts'
 
 /** A runtime in use. Whoever leased it releases it. */
@@ -19,6 +22,12 @@ export interface RunPlan {
   /** A model reference for the agent, from this run on. */
   readonly model?: string | undefined
   readonly trigger: RunTrigger
+  /** What the runtime carries out; its `run` unless told. */
+  readonly work?: ((context: RunContext) => AsyncGenerator<RuntimeEvent, StopReason, void>) | undefined
+  /** Of a task: the run at the top that it belongs to. */
+  readonly rootRunId?: string | undefined
+  /** Is called in the breath in which the run ends. */
+  readonly onEnd?: ((run: ActiveRun) => void) | undefined
 }
 
 interface Ending {
@@ -31,6 +40,7 @@ export class RunControl {
   readonly #state: SessionState
   /** Gets the session's runtime ready, for a run that the queue starts. */
   readonly #leaseRuntime: (agent: AgentRef) => Promise<RuntimeLease>
+  readonly tasks: SessionTasks
   readonly #begun = Promise.withResolvers<void>()
   #current: ActiveRun | undefined
   #driving: Promise<void> = Promise.resolve()
@@ -40,6 +50,7 @@ export class RunControl {
   constructor(state: SessionState, leaseRuntime: (agent: AgentRef) => Promise<RuntimeLease>) {
     this.#state = state
     this.#leaseRuntime = leaseRuntime
+    this.tasks = new SessionTasks(state)
   }
 
   get current(): ActiveRun | undefined {
@@ -68,16 +79,19 @@ export class RunControl {
       agent_name: agent.name,
       trigger: plan.trigger,
       first_seq,
+      root_run_id: plan.rootRunId,
     })
     this.#current = run
     const choice = plan.model === undefined || plan.model === '' ? {} : this.#state.modelChoice(agent.name, plan.model)
-    this.#state.update({ agent, ...this.#authorDefault(runtime), ...choice })
+    const wasPaused = record.paused !== undefined
+    this.#state.update({ agent, paused: undefined, ...this.#authorDefault(runtime), ...choice })
+    if (wasPaused) this.#state.tellSettings()
     if (record.title !== '') recorder.event({ type: 'session_title', title: record.title }, run.id)
     deliver?.(run.id)
     for (const message of plan.messages) this.#state.addUserMessage(message, run.id)
     recorder.event({ type: 'stream_started', agent_name: agent.name }, run.id)
     recorder.save({ kind: 'run.put', run: run.state })
-    this.#driving = this.#drive(run, lease)
+    this.#driving = this.#drive(run, plan)
     this.#begun.resolve()
     return run
   }
@@ -158,16 +172,20 @@ export class RunControl {
       : { policy_pending: false, safety_policy: policy, tools_approved: policy === 'autonomous' }
   }
 
-  async #drive(run: ActiveRun, { runtime, release }: RuntimeLease): Promise<void> {
+  async #drive(run: ActiveRun, { lease, work, onEnd }: RunPlan): Promise<void> {
+    const { runtime, release } = lease
     let ending: Ending
     try {
       await this.#state.recorder.settled()
-      ending = { reason: await this.#record(run, runtime.run(this.#contextOf(run, runtime))) }
+      const context = runContext(this.#state, run, runtime, this.tasks.of(run, lease.source))
+      ending = { reason: await this.#record(run, work?.(context) ?? runtime.run(context)) }
     } catch (cause) {
       ending = run.signal.aborted ? { reason: 'canceled' } : this.#judge(cause)
     }
+    await this.tasks.leave(run)
     await release().catch((cause: unknown) => this.#state.around.onDefect(cause))
     this.#finish(run, run.isStopping ? { reason: 'canceled' } : ending)
+    onEnd?.(run)
   }
 
   async #record(run: ActiveRun, events: AsyncGenerator<RuntimeEvent, StopReason, void>): Promise<StopReason> {
@@ -175,76 +193,13 @@ export class RunControl {
       for (;;) {
         const step = await events.next()
         if (step.done === true) return step.value
-        this.#apply(run, step.value)
+        recordEvent(this.#state, run, step.value)
         const { pressure } = this.#state.recorder
         if (pressure !== undefined) await pressure
       }
     } finally {
       // When it was not the runtime that ended, it must let go of what it holds.
       await events.return('canceled')
-    }
-  }
-
-  #apply(run: ActiveRun, event: RuntimeEvent): void {
-    const { recorder, record } = this.#state
-    switch (event.type) {
-      case 'message_added': {
-        if (event.message.message.role === 'assistant') this.#state.transcript.finishPartial()
-        const { usage, cost } = event.message.message
-        if (usage !== undefined) run.spend(usage, cost ?? 0)
-        this.#state.addMessage(event.message, run.id)
-        return
-      }
-      case 'agent_choice':
-        this.#state.transcript.grow(event.agent_name ?? '', { content: event.content })
-        break
-      case 'agent_choice_reasoning':
-        this.#state.transcript.grow(event.agent_name ?? '', { reasoning: event.content })
-        break
-      case 'token_usage':
-        this.#state.update({ input_tokens: event.usage.input_tokens, output_tokens: event.usage.output_tokens })
-        break
-      case 'session_title':
-        if (record.title !== '') return
-        this.#state.update({ title: event.title })
-        break
-      case 'session_summary': {
-        const { type: _, agent_name: __, ...summary } = event
-        this.#state.add({ kind: 'summary', summary })
-        break
-      }
-    }
-    recorder.event(event, run.id)
-  }
-
-  #contextOf(run: ActiveRun, runtime: Runtime): RunContext {
-    const state = this.#state
-    return {
-      signal: run.signal,
-      history: state.transcript.history,
-      model: state.record.agent_model_overrides?.[runtime.agent],
-      conversation: state.id,
-      untitled: state.record.title === '',
-      settings: () => ({
-        safety_policy: state.record.safety_policy ?? '',
-        permissions: state.record.permissions ?? {},
-        working_dir: state.record.working_dir ?? state.around.workingDir,
-        max_iterations: state.record.max_iterations,
-        interactive: state.record.non_interactive !== true,
-      }),
-      // A run that is stopped, or over, takes nothing: what waits is for the next one.
-      takeSteering: () =>
-        run.signal.aborted ? [] : state.queue.takeSteering().map((input) => state.deliver(input, run.id)),
-      takeFollowUp: () => {
-        const input = run.signal.aborted ? undefined : state.queue.takeFollowUp()
-        return input === undefined ? undefined : state.deliver(input, run.id)
-      },
-      ask: (question) => {
-        const answer = state.requests.ask(question, { id: run.id, agent: runtime.agent, signal: run.signal })
-        // A runtime that leaves without waiting for its answer must not take the process along.
-        answer.catch(() => {})
-        return answer
-      },
     }
   }
 
@@ -260,12 +215,15 @@ export class RunControl {
 
   #finish(run: ActiveRun, ending: Ending): void {
     const { recorder, partial } = this.#state
-    const agent_name = run.state.agent_name
+    const { agent_name } = run.state
     if (partial !== undefined) {
       this.#state.transcript.finishPartial()
       this.#state.addMessage(interrupted(partial), run.id)
     }
     this.#abort(run)
+    if (this.#state.takeCompaction() !== undefined) {
+      recorder.event({ type: 'session_compaction', status: 'completed', outcome: 'skipped', agent_name }, run.id)
+    }
     if (ending.error !== undefined) {
       const { code, message } = ending.error
       this.#state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })

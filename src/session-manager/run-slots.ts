@@ -21,9 +21,14 @@ export class RunSlots {
     await new Promise<void>((resolve) => this.#waiting.push(resolve))
   }
 
+  /** Takes a slot beyond the limit: a task of a run that has one must not wait for it. */
+  takeBeyond(): void {
+    this.#taken += 1
+  }
+
   /** Gives a slot back, or to the next who waits. */
   release(): void {
-    const next = this.#waiting.shift()
+    const next = this.#taken > this.#limit ? undefined : this.#waiting.shift()
     if (next === undefined) this.#taken -= 1
     else next()
   }

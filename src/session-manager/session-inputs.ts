@@ -34,6 +34,14 @@ export class SessionInputs {
     await this.#state.recorder.settled()
   }
 
+  /** Says what the session itself has to say: to the run that goes on, or in a run of its own. */
+  async recall(content: string): Promise<void> {
+    const isIdle = this.#gate.decide('followup') === 'start'
+    this.#enqueue(isIdle ? 'followup' : 'steer', [{ content }])
+    if (isIdle) this.#control.startQueued()
+    await this.#state.recorder.settled()
+  }
+
   /** Tells whether a run takes it, and whether the key was used before. A delivery that fails frees its key. */
   async followUp(messages: readonly InputMessage[], key: string | undefined): Promise<FollowUp> {
     if (key === undefined) return this.#accept(messages, undefined)

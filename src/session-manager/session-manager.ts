@@ -2,6 +2,7 @@ import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
 import {
   type AgentFileView,
   type AgentSummary,
+  type Budget,
   type ElicitationBody,
   type InputMessage,
   type Message,
@@ -29,6 +30,8 @@ import { ActiveRun, type StopRequest } from './active-run.ts'
 import {
   type BatchDeletion,
   type BatchExport,
+  type BudgetState,
+  type CompactionStart,
   type FollowUp,
   type MessagePage,
   type MessageRange,
@@ -47,7 +50,7 @@ import { RunSlots } from './run-slots.ts'
 import { matches } from './session-filter.ts'
 import { SessionMap } from './session-map.ts'
 import { chosenPolicy, newRecord, toggledPolicy } from './session-record.ts'
-import { toDetails, toExport, toRecovery, toSession, toSummary } from './session-view.ts'
+import { toBudgetState, toDetails, toExport, toRecovery, toSession, toSummary } from './session-view.ts'
 import { toMessages } from './transcript.ts'
 import { settledWithin } from './wait.ts'
 import { checkedWorkingDir } from './working-dir.ts'
@@ -205,11 +208,31 @@ export class SessionManager {
     return this.#visit(id, (session) => session.status())
   }
 
-  /** Deletes a session and stops its run. With a wait, tells whether the run has left by then. */
+  /** The sessions that carry out tasks for a session, oldest first, those of the past too. */
+  getChildren(id: string): Promise<readonly SessionSummary[]> {
+    return this.#visit(id, async (session) => {
+      await session.settled()
+      const children = this.#store.children(id)
+      const loaded = children.flatMap((child) => this.#sessions.peek(child.id) ?? [])
+      const summaries = children.map((child) => {
+        const live = this.#sessions.peek(child.id)
+        return toSummary(live?.record ?? child, live?.runs.current !== undefined)
+      })
+      await Promise.all(loaded.map((child) => child.settled()))
+      return summaries
+    })
+  }
+
+  /**
+   * Deletes a session with all below it, and stops their runs. With a wait, tells whether the runs have left by then.
+   */
   deleteSession(id: string, waitMs?: number): Promise<{ readonly left: boolean }> {
     return this.#visit(id, async (session) => {
-      await session.delete()
-      return { left: waitMs === undefined || (await settledWithin(session.left(), waitMs)) }
+      // In one breath: none of them may begin anything in between.
+      const sessions = [...this.#sessions.below(id), session]
+      await Promise.all(sessions.map((one) => one.delete()))
+      const left = Promise.all(sessions.map((one) => one.left()))
+      return { left: waitMs === undefined || (await settledWithin(left, waitMs)) }
     })
   }
 
@@ -250,9 +273,10 @@ export class SessionManager {
       ]
       const fork = forkOf(record, items, userMessageIndex, titlesLike)
       const session = this.#sessions.add(fork.record, fork.items)
-      await session.settled()
+      const below = fork.below.map((copy) => this.#sessions.add(copy.record, copy.items))
+      await Promise.all([session, ...below].map((one) => one.settled()))
       this.#first.resolve()
-      return toDetails(session.record, toMessages(fork.items))
+      return session.read((...tree) => toDetails(tree[0], toMessages(tree[1])), { from: 0 })
     })
   }
 
@@ -292,6 +316,14 @@ export class SessionManager {
       await settledWithin(run.ended, options.waitMs)
       const now = await session.runs.find(run.id)
       return { stopped: now.status !== 'running', run: now }
+    })
+  }
+
+  /** Compacts the history of a session: in a run of its own, or in the one that goes on. */
+  compactSession(id: string, prompt?: string): Promise<CompactionStart> {
+    return this.#visit(id, async (session) => {
+      const { run, isNew } = await session.runs.compact({ prompt })
+      return { run: run.state, isNew }
     })
   }
 
@@ -357,6 +389,17 @@ export class SessionManager {
     return this.#visit(id, (session) =>
       session.settings.configure({ ...toggledPolicy(session.record), policy_pending: false }),
     )
+  }
+
+  /** Changes limits of what a session may spend; one that a budget has paused goes on, unless it would stop again. */
+  updateSessionBudget(id: string, limits: Budget): Promise<BudgetState> {
+    return this.#visit(id, async (session) => {
+      const { paused } = session.record
+      await session.settings.setBudget(limits)
+      const goesOn = paused !== undefined && session.runs.current === undefined && !session.isOverBudget
+      const run = goesOn ? await session.runs.goOn() : undefined
+      return { ...toBudgetState(session.record), run_id: run?.id }
+    })
   }
 
   availableSessionModels(id: string): Promise<SessionModels> {

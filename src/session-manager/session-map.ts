@@ -14,8 +14,8 @@ export class SessionMap {
   readonly #loaded = new Map<string, LiveSession>()
   readonly #sweeper: NodeJS.Timeout
 
-  constructor(around: Surroundings) {
-    this.#around = around
+  constructor(around: Omit<Surroundings, 'add' | 'peek'>) {
+    this.#around = { ...around, add: (record) => this.add(record), peek: (id) => this.peek(id) }
     this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs).unref()
   }
 
@@ -34,6 +34,16 @@ export class SessionMap {
     const record = this.#around.store.session(id)
     if (record === undefined) throw new Refusal('unknown_session')
     return this.#keep(record)
+  }
+
+  /** The sessions below one that are loaded, the lowest first. */
+  below(id: string): readonly LiveSession[] {
+    const stored = this.#around.store.children(id).map((child) => child.id)
+    const loaded = this.loaded.filter(({ record }) => record.parent_id === id).map((child) => child.id)
+    return [...new Set([...stored, ...loaded])].flatMap((child) => {
+      const session = this.peek(child)
+      return [...this.below(child), ...(session === undefined ? [] : [session])]
+    })
   }
 
   /** Loads a session that is new, and records it with the items it begins with. */

@@ -21,6 +21,7 @@ export function newRecord(template: SessionTemplate, working_dir: string | undef
     attributes: template.attributes ?? undefined,
     agent_model_overrides: template.agent_model_overrides ?? undefined,
     custom_models_used: template.custom_models_used ?? undefined,
+    budget: template.budget ?? undefined,
     starred: false,
     input_tokens: 0,
     output_tokens: 0,
@@ -28,6 +29,29 @@ export function newRecord(template: SessionTemplate, working_dir: string | undef
     num_items: 0,
     num_messages: 0,
   }
+}
+
+/** A session that carries out a task for another: it begins with a copy of what was chosen for that one. */
+export function childRecord(
+  parent: SessionRecord,
+  task: { readonly title: string; readonly isBackground: boolean },
+): SessionRecord {
+  return {
+    ...newRecord({ title: task.title }, parent.working_dir),
+    ...policyOf(parent),
+    policy_pending: false,
+    SendUserMessage: false,
+    agent_model_overrides: parent.agent_model_overrides,
+    custom_models_used: parent.custom_models_used,
+    ...(task.isBackground || parent.non_interactive === true ? { non_interactive: true } : {}),
+    parent_id: parent.id,
+  }
+}
+
+/** What says which tool calls run, as a session has it now. */
+export function policyOf(record: SessionRecord): PolicySettings & Pick<SessionRecord, 'permissions'> {
+  const { safety_policy, prior_safety_policy, tools_approved, permissions } = record
+  return { safety_policy, prior_safety_policy, tools_approved, permissions }
 }
 
 type PolicySettings = Pick<SessionRecord, 'safety_policy' | 'prior_safety_policy' | 'tools_approved'>

@@ -1,8 +1,8 @@
 import { type InputMessage, Refusal, type Run, type RunTrigger } from '../protocol/protocol.ts'
-import type { AgentRef } from '../runtime/runtime.ts'
+import type { AgentRef, CompactionRequest, Runtime } from '../runtime/runtime.ts'
 import type { ActiveRun, StopRequest } from './active-run.ts'
 import { type Gate, switchOf } from './gate.ts'
-import type { RunControl } from './run-control.ts'
+import type { RunControl, RunPlan, RuntimeLease } from './run-control.ts'
 import type { SessionState } from './session-state.ts'
 
 /** What a client wants to be run. */
@@ -32,21 +32,82 @@ export class SessionRuns {
 
   /** Loads what the run needs, then decides. Resolves when the beginning is committed. */
   async start(request: RunRequest): Promise<ActiveRun> {
+    return this.#begin(await this.#prepare(request))
+  }
+
+  /** Compacts the history: in a run of its own, or in the one that goes on, before its next model call. */
+  async compact(request: CompactionRequest): Promise<{ readonly run: ActiveRun; readonly isNew: boolean }> {
+    const agent = this.#gate.needAgent()
+    const { current } = this
+    if (current !== undefined) {
+      this.#gate.decide('configure')
+      this.#state.askForCompaction(request)
+      return { run: current, isNew: false }
+    }
+    const plan = await this.#prepare({ agent, messages: [], trigger: 'compaction' })
+    const { runtime, release } = plan.lease
+    const compact = runtime.compact?.bind(runtime)
+    if (compact === undefined) {
+      await release()
+      throw new Refusal('compaction_unsupported')
+    }
+    const run = await this.#begin({ ...plan, work: (context) => compact(context, request) })
+    return { run, isNew: true }
+  }
+
+  /** Lets a session go on that a budget has paused. */
+  async goOn(): Promise<ActiveRun> {
+    const agent = this.#gate.needAgent()
+    return this.start({ agent, messages: [], trigger: 'budget' })
+  }
+
+  /** Gets a run ready whose beginning may still be refused. */
+  async #prepare({ agent, messages, model = '', trigger }: RunRequest): Promise<RunPlan> {
     this.#gate.decide('run')
     this.#state.load()
-    const lease = await this.#gate.lease(request.agent)
+    let lease = await this.#lease(agent)
     try {
-      if (request.model !== undefined && request.model !== '') await switchOf(lease.runtime).check(request.model)
-      this.#gate.decide('run')
-      if (this.#state.around.isDraining()) throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
-      if (!this.#state.around.slots.tryTake()) throw new Refusal('too_many_runs', undefined, { retryAfter: 1 })
+      const said = commanded(lease.runtime, messages)
+      if (said.agent !== undefined) {
+        const other = { source: lease.source, name: said.agent }
+        await lease.release()
+        lease = await this.#gate.lease(other)
+      }
+      if (model !== '') await switchOf(lease.runtime).check(model)
+      return { lease, messages: said.messages, model, trigger }
     } catch (refusal) {
       await lease.release()
       throw refusal
     }
-    const run = this.#control.begin({ ...request, lease })
+  }
+
+  /** Who does not say which agent of a file means the one that answers now: it may not be the one that was asked first. */
+  async #lease(agent: AgentRef): Promise<RuntimeLease> {
+    const now = this.#state.record.agent
+    if (agent.name !== undefined || now?.source !== agent.source) return this.#gate.lease(agent)
+    return this.#gate.lease(now).catch((refusal: unknown) => {
+      if (refusal instanceof Refusal && refusal.code === 'unknown_agent') return this.#gate.lease(agent)
+      throw refusal
+    })
+  }
+
+  async #begin(plan: RunPlan): Promise<ActiveRun> {
+    try {
+      this.#gate.decide('run')
+      if (this.#state.around.isDraining()) throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
+      if (!this.#state.around.slots.tryTake()) throw new Refusal('too_many_runs', undefined, { retryAfter: 1 })
+    } catch (refusal) {
+      await plan.lease.release()
+      throw refusal
+    }
+    const run = this.#control.begin(plan)
     await this.#state.recorder.settled()
     return run
+  }
+
+  /** Stops the run at once; nobody waits for that here. */
+  interrupt(request: StopRequest): void {
+    this.#control.stop(request)
   }
 
   /** Stops the run that goes on. Resolves when that is committed; the run's `ended` tells when it has left. */
@@ -54,7 +115,9 @@ export class SessionRuns {
     this.#gate.decide('cancel')
     if (runId !== undefined && runId !== this.current?.id) return this.find(runId)
     const run = this.#control.stop(request)
+    const background = this.#control.tasks.stopBackground(request)
     await this.#state.recorder.settled()
+    if (run === undefined) await background
     return run
   }
 
@@ -65,5 +128,19 @@ export class SessionRuns {
     const run = live ?? this.#state.around.store.run(this.#state.id, runId)
     if (run === undefined) throw new Refusal('unknown_run')
     return run
+  }
+}
+
+/** What was said, with the slash commands that name another agent spelled out; all are read by the agent they were said to. */
+function commanded(
+  runtime: Runtime,
+  messages: readonly InputMessage[],
+): { readonly messages: readonly InputMessage[]; readonly agent: string | undefined } {
+  const meant = messages.map((message) => ({ message, command: runtime.command?.(message.content) }))
+  return {
+    messages: meant.map(({ message, command }) =>
+      command === undefined ? message : { ...message, content: command.text },
+    ),
+    agent: meant.findLast(({ command }) => command !== undefined)?.command?.agent,
   }
 }

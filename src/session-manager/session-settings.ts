@@ -1,4 +1,4 @@
-import type { SessionModels } from '../protocol/protocol.ts'
+import type { Budget, SessionModels } from '../protocol/protocol.ts'
 import type { SessionRecord } from '../store/store.ts'
 import { type Gate, switchOf } from './gate.ts'
 import type { SessionState } from './session-state.ts'
@@ -18,8 +18,14 @@ export class SessionSettings {
     this.#state.update(changes)
     if (changes.title !== undefined) this.#state.recorder.event({ type: 'session_title', title: changes.title })
     else this.#state.tellSettings()
-    this.#state.requests.redecide()
+    if ('safety_policy' in changes || 'permissions' in changes) this.#state.sharePolicy()
+    for (const { requests } of this.#state.tree) requests.redecide()
     await this.#state.recorder.settled()
+  }
+
+  /** Changes limits of the session's budget; what is not named stays. */
+  async setBudget(limits: Budget): Promise<void> {
+    await this.configure({ budget: { ...this.#state.record.budget, ...limits } })
   }
 
   /** The models of the session's agent; exactly one is current. */

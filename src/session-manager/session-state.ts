@@ -1,11 +1,15 @@
+import { isDeepStrictEqual } from 'node:util'
 import { createSessionLog, type EventLog } from '../event-log/event-log.ts'
-import type { InputMessage, Message, SessionSettings } from '../protocol/protocol.ts'
-import type { Agents } from '../runtime/runtime.ts'
+import type { ForeignEvent, InputMessage, Message, Request, SessionSettings, Spending } from '../protocol/protocol.ts'
+import type { Agents, CompactionRequest } from '../runtime/runtime.ts'
 import type { InputRecord, ItemBody, ItemRange, ItemRecord, SessionRecord, Store } from '../store/store.ts'
 import { InputQueue } from './input-queue.ts'
+import type { LiveSession } from './live-session.ts'
 import { Recorder } from './recorder.ts'
 import { Requests } from './requests.ts'
 import type { RunSlots } from './run-slots.ts'
+import { policyOf } from './session-record.ts'
+import { noSpending, sumOf } from './spending.ts'
 import { Transcript } from './transcript.ts'
 
 /** What sessions share with each other. */
@@ -16,6 +20,10 @@ export interface Surroundings {
   /** Where sessions work that name no directory. */
   readonly workingDir: string | undefined
   readonly ring: { readonly events: number; readonly bytes: number }
+  /** Loads a session that is new. */
+  add(record: SessionRecord): LiveSession
+  /** A session that is loaded. */
+  peek(id: string): LiveSession | undefined
   /** True once the server takes no new work. */
   isDraining(): boolean
   /** Is told of what must not happen, once. */
@@ -30,6 +38,11 @@ export class SessionState {
   readonly queue: InputQueue
   readonly requests: Requests
   readonly around: Surroundings
+  /** The sessions that carry out tasks for this one now. */
+  readonly below = new Set<SessionState>()
+  /** The session that this one carries out a task for now. */
+  #parent: SessionState | undefined
+  #compaction: CompactionRequest | undefined
   #record: SessionRecord
   #transcript: Transcript | undefined
 
@@ -44,7 +57,10 @@ export class SessionState {
     )
     this.recorder = new Recorder(record.id, this.log, store, onLost)
     this.queue = new InputQueue(record.id, store.inputs(record.id))
-    this.requests = new Requests(record.id, this.recorder, () => store.requests(record.id, 'all'))
+    this.requests = new Requests(record.id, this.recorder, {
+      stored: () => storedRequests(store, record.id),
+      family: () => this.#root.tree.map(({ requests }) => requests),
+    })
   }
 
   get record(): SessionRecord {
@@ -54,6 +70,80 @@ export class SessionState {
   update(changes: Partial<SessionRecord>): void {
     this.#record = { ...this.#record, ...changes }
     this.recorder.save({ kind: 'session.put', session: this.#record })
+  }
+
+  // The tree of sessions that work for one another
+
+  /** From now on this session works for another, which counts what it costs and is told what happens. */
+  workFor(parent: SessionState, rootRunId: string, tells: (event: ForeignEvent) => boolean): void {
+    this.#parent = parent
+    parent.below.add(this)
+    this.recorder.above = {
+      rootRunId,
+      tell: (event) => {
+        if (tells(event)) parent.recorder.foreignEvent(event)
+      },
+    }
+  }
+
+  /** From now on this session works for nobody. */
+  workAlone(): void {
+    this.#parent?.below.delete(this)
+    this.#parent = undefined
+    this.recorder.above = undefined
+  }
+
+  /** This session and all that it works for, from here to the top. */
+  get lineage(): readonly SessionState[] {
+    return [this, ...(this.#parent?.lineage ?? [])]
+  }
+
+  /** This session and all that work for it. */
+  get tree(): readonly SessionState[] {
+    return [this, ...[...this.below].flatMap((child) => child.tree)]
+  }
+
+  get #root(): SessionState {
+    return this.lineage.at(-1) ?? this
+  }
+
+  /** Whoever works for this session may do what it may: a copy that is kept up to date. */
+  sharePolicy(): void {
+    const policy = policyOf(this.#record)
+    for (const state of this.tree) {
+      if (isDeepStrictEqual(policyOf(state.record), policy)) continue
+      state.update(policy)
+      state.tellSettings()
+    }
+  }
+
+  // Spending
+
+  get spent(): Spending {
+    return this.#record.spent ?? noSpending
+  }
+
+  /** Counts what this session and those it works for have spent. */
+  spend(more: Spending): void {
+    for (const state of this.lineage) state.update({ spent: sumOf(state.spent, more) })
+  }
+
+  // Compaction that a run is asked for
+
+  askForCompaction(request: CompactionRequest): void {
+    this.#compaction = request
+  }
+
+  takeCompaction(): CompactionRequest | undefined {
+    const request = this.#compaction
+    this.#compaction = undefined
+    return request
+  }
+
+  /** The agent that answers from now on. */
+  switchAgent(name: string): void {
+    const { agent } = this.#record
+    if (agent !== undefined && agent.name !== name) this.update({ agent: { ...agent, name } })
   }
 
   /** Tells how the session is set now: who draws it need not ask. */
@@ -102,12 +192,14 @@ export class SessionState {
     const item = this.transcript.add(body)
     this.recorder.save({ kind: 'item.put', item })
     const message = body.kind === 'message' ? body.message.message : undefined
-    const cost = body.kind === 'summary' ? body.summary.cost : message?.cost
-    this.update({
-      num_items: item.position + 1,
-      num_messages: this.#record.num_messages + (message === undefined || message.role === 'system' ? 0 : 1),
-      cost: this.#record.cost + (cost ?? 0),
-    })
+    const cost = (body.kind === 'summary' ? body.summary.cost : message?.cost) ?? 0
+    this.update({ num_items: item.position + 1 })
+    // What is told of a session counts those that worked for it.
+    for (const state of this.lineage) {
+      const { num_messages } = state.record
+      const shown = message === undefined || message.role === 'system' ? 0 : 1
+      state.update({ num_messages: num_messages + shown, cost: state.record.cost + cost })
+    }
     return item
   }
 
@@ -125,6 +217,12 @@ export class SessionState {
       runId,
     )
     return item
+  }
+
+  /** Adds a task that another agent has handed over, and tells it. */
+  addTask(content: string, runId: string): void {
+    const created_at = new Date().toISOString()
+    this.addMessage({ agent_name: '', message: { role: 'user', content, created_at }, implicit: true }, runId)
   }
 
   /** Adds what a user said and tells it. */
@@ -154,9 +252,15 @@ export class SessionState {
   }
 }
 
+/** The requests of a session and of all below it. */
+function storedRequests(store: Store, id: string): readonly Request[] {
+  const below = store.children(id).flatMap((child) => storedRequests(store, child.id))
+  return [...below, ...store.requests(id, 'all')]
+}
+
 function settingsOf(record: SessionRecord): SessionSettings {
   const { tools_approved, safety_policy, permissions, starred, agent_model_overrides } = record
-  const { input_tokens, output_tokens, cost } = record
+  const { input_tokens, output_tokens, cost, budget, paused } = record
   return {
     tools_approved,
     safety_policy,
@@ -166,5 +270,7 @@ function settingsOf(record: SessionRecord): SessionSettings {
     input_tokens,
     output_tokens,
     cost,
+    budget,
+    paused,
   }
 }

@@ -1,4 +1,5 @@
 import type {
+  Item,
   Message,
   Session,
   SessionDetails,
@@ -8,13 +9,22 @@ import type {
   SessionSummary,
   Snapshot,
 } from '../protocol/protocol.ts'
-import type { ItemRecord, SessionRecord } from '../store/store.ts'
+import type { SessionRecord } from '../store/store.ts'
+import type { BudgetState } from './answers.ts'
+import type { TreeItem } from './session-tree.ts'
+import { noSpending } from './spending.ts'
 import { toItem, toMessages } from './transcript.ts'
 
 /** A session as the ancestor's clients know it, whole. */
-export function toSession(record: SessionRecord, items: readonly ItemRecord[]): Session {
-  const { agent: _, policy_pending: __, num_items: ___, num_messages: ____, parent_id: _____, ...session } = record
-  return { ...session, messages: items.length === 0 ? null : items.map(toItem) }
+export function toSession(record: SessionRecord, items: readonly TreeItem[]): Session {
+  const { agent: _, policy_pending: __, num_items: ___, num_messages: ____, ...session } = record
+  return { ...session, messages: items.length === 0 ? null : items.map(shown) }
+}
+
+/** An item as the wire shows it, with the whole session that it stands for. */
+function shown(item: TreeItem): Item {
+  const { below } = item
+  return below === undefined ? toItem(item) : { sub_session: toSession(below.record, below.items) }
 }
 
 export function toSummary(record: SessionRecord, streaming: boolean): SessionSummary {
@@ -29,6 +39,8 @@ export function toSummary(record: SessionRecord, streaming: boolean): SessionSum
     ...(streaming ? { streaming } : {}),
     ...(record.starred ? { starred: true } : {}),
     agent: record.agent?.source,
+    parent_id: record.parent_id,
+    paused: record.paused,
   }
 }
 
@@ -47,7 +59,16 @@ export function toDetails(record: SessionRecord, messages: readonly Message[] | 
     starred: record.starred,
     attributes: record.attributes,
     agent_model_overrides: record.agent_model_overrides,
+    ...restOf(record),
   }
+}
+
+function restOf({ parent_id, budget, spent, paused }: SessionRecord) {
+  return { parent_id, budget, spent, paused }
+}
+
+export function toBudgetState({ budget, paused, spent = noSpending }: SessionRecord): BudgetState {
+  return { budget, paused, spent }
 }
 
 export function toStatus(record: SessionRecord, agent: string | undefined, runId: string | undefined): SessionStatus {
@@ -82,10 +103,11 @@ export function toSnapshot(
     streaming: now.run_id !== undefined,
     ...now,
     cost: record.cost,
+    ...restOf(record),
   }
 }
 
-export function toExport(record: SessionRecord, items: readonly ItemRecord[]): SessionExport {
+export function toExport(record: SessionRecord, items: readonly TreeItem[]): SessionExport {
   const messages = toMessages(items)
   return {
     id: record.id,
@@ -99,7 +121,7 @@ export function toExport(record: SessionRecord, items: readonly ItemRecord[]): S
   }
 }
 
-export function toRecovery(record: SessionRecord, items: readonly ItemRecord[]): SessionRecovery {
+export function toRecovery(record: SessionRecord, items: readonly TreeItem[]): SessionRecovery {
   const errors = items.flatMap(({ body }) => (body.kind === 'error' ? [body.error] : []))
   return {
     ...toExport(record, items),

@@ -1,5 +1,6 @@
 import { type Item, type Message, newId } from '../protocol/protocol.ts'
 import type { ItemBody, ItemRecord } from '../store/store.ts'
+import type { TreeItem } from './session-tree.ts'
 
 /** The items of a loaded session, and the answer that is being written. */
 export class Transcript {
@@ -75,12 +76,17 @@ export function toItem({ id, body }: ItemRecord): Item {
       return { error: body.error }
     case 'summary':
       return body.summary
+    case 'termination':
+      return { termination: body.termination }
+    case 'sub_session':
+      return { sub_session: { id: body.session_id } }
   }
 }
 
-/** The messages among the items, each with the id that addresses it; system messages are not shown. */
-export function toMessages(items: readonly ItemRecord[]): readonly Message[] {
-  return items.flatMap(({ id, body }) =>
-    body.kind === 'message' && body.message.message.role !== 'system' ? [{ ...body.message, id }] : [],
-  )
+/** The messages among the items and below them, each with the id that addresses it; system messages are not shown. */
+export function toMessages(items: readonly TreeItem[]): readonly Message[] {
+  return items.flatMap(({ id, body, below }) => {
+    if (below !== undefined) return toMessages(below.items)
+    return body.kind === 'message' && body.message.message.role !== 'system' ? [{ ...body.message, id }] : []
+  })
 }

@@ -68,7 +68,12 @@ class MemoryStore implements Store {
       .filter(({ starred }) => filter.starred === undefined || starred === filter.starred)
       .filter(({ agent }) => filter.agent === undefined || agent?.source === filter.agent)
       .filter(({ created_at }) => Date.parse(created_at) > after && Date.parse(created_at) < before)
-    return pageOf(entries, ({ created_at, id }) => ({ at: Date.parse(created_at), id }), filter)
+    return pageOf(entries, placeOf, filter)
+  }
+
+  children(parentId: string): readonly SessionRecord[] {
+    const children = [...this.#shelves.values()].map(({ record }) => record)
+    return children.filter(({ parent_id }) => parent_id === parentId).sort((a, b) => compare(placeOf(a), placeOf(b)))
   }
 
   titles(prefix: string): readonly string[] {
@@ -191,10 +196,15 @@ class MemoryStore implements Store {
     for (const change of changes) {
       const shelf = this.#shelves.get(session_id)
       if (change.kind === 'session.put' && shelf === undefined) this.#shelves.set(session_id, shelfOf(change.session))
-      else if (change.kind === 'session.delete') this.#shelves.delete(session_id)
+      else if (change.kind === 'session.delete') this.#delete(session_id)
       else if (change.kind === 'key.put') this.#keys.set(keyName(change.key), change.key)
       else if (shelf !== undefined) put(shelf, change)
     }
+  }
+
+  #delete(sessionId: string): void {
+    this.#shelves.delete(sessionId)
+    for (const { id } of this.children(sessionId)) this.#delete(id)
   }
 }
 
@@ -232,6 +242,10 @@ function sizeOf(change: Change): number {
 
 function keyName({ scope, key }: { readonly scope: string; readonly key: string }): string {
   return JSON.stringify([scope, key])
+}
+
+function placeOf({ created_at, id }: SessionRecord): Place {
+  return { at: Date.parse(created_at), id }
 }
 
 /** Newest first, then by id, descending; what comes after the cursor's place. */

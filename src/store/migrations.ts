@@ -108,7 +108,12 @@ const first: Migration = {
   `,
 }
 
-export const migrations: readonly Migration[] = [first]
+const second: Migration = {
+  name: 'an index of the sessions below a session',
+  sql: 'CREATE INDEX sessions_parent ON sessions (parent_id, created, id) WHERE parent_id IS NOT NULL',
+}
+
+export const migrations: readonly Migration[] = [first, second]
 
 /**
  * Brings a file to the newest version, in one transaction: when a step fails, none has happened. `user_version` is the

@@ -18,7 +18,9 @@ export const statements: Readonly<Record<Change['kind'], string>> = {
     ON CONFLICT (id) DO UPDATE SET created = excluded.created, title = excluded.title,
       folded_title = excluded.folded_title, starred = excluded.starred, agent = excluded.agent,
       parent_id = excluded.parent_id, record = excluded.record`,
-  'session.delete': 'DELETE FROM sessions WHERE id = ?',
+  'session.delete': `
+    WITH RECURSIVE gone (id) AS (VALUES (?) UNION SELECT sessions.id FROM sessions JOIN gone ON parent_id = gone.id)
+    DELETE FROM sessions WHERE id IN (SELECT id FROM gone)`,
   'item.put': `
     INSERT INTO items (session, position, id, body) VALUES (${session}, ?, ?, ?)
     ON CONFLICT (session, position) DO UPDATE SET id = excluded.id, body = excluded.body`,

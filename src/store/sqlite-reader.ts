@@ -82,6 +82,10 @@ export class SqliteReader {
     return pageOf(rows, filter.limit)
   }
 
+  children(parentId: string): readonly SessionRecord[] {
+    return this.#sql.children.all({ id: parentId }).map((row) => recordOf<SessionRecord>(row.record))
+  }
+
   titles(prefix: string): readonly string[] {
     return this.#sql.titles.all({ prefix, end: `${prefix}\u{10ffff}` }).map(({ title }) => title)
   }
@@ -160,6 +164,7 @@ function prepareAll(db: Database.Database) {
         AND (:q IS NULL OR instr(folded_title, :q) > 0) AND (:starred IS NULL OR starred = :starred)
         AND (:agent IS NULL OR agent = :agent)
       ORDER BY created DESC, id DESC LIMIT :limit`),
+    children: db.prepare<Of, RecordRow>('SELECT record FROM sessions WHERE parent_id = :id ORDER BY created, id'),
     titles: db.prepare<{ prefix: string; end: string }, { readonly title: string }>(
       'SELECT title FROM sessions WHERE title >= :prefix AND title < :end ORDER BY title',
     ),

@@ -83,6 +83,10 @@ class SqliteStore implements Store {
     return this.#read((reader) => reader.sessions(filter))
   }
 
+  children(parentId: string): readonly SessionRecord[] {
+    return this.#read((reader) => reader.children(parentId))
+  }
+
   titles(prefix: string): readonly string[] {
     return this.#read((reader) => reader.titles(prefix))
   }

@@ -10,6 +10,7 @@ import type {
   SessionAgent,
   SessionError,
   Summary,
+  Termination,
 } from '../protocol/protocol.ts'
 
 /** A session as it is stored: everything but its items. */
@@ -22,7 +23,6 @@ export interface SessionRecord extends Omit<Session, 'messages'> {
   readonly num_items: number
   /** Messages, without system messages. */
   readonly num_messages: number
-  readonly parent_id?: string | undefined
 }
 
 /** What an item of a session holds. */
@@ -30,6 +30,9 @@ export type ItemBody =
   | { readonly kind: 'message'; readonly message: Message }
   | { readonly kind: 'error'; readonly error: SessionError }
   | { readonly kind: 'summary'; readonly summary: Summary }
+  | { readonly kind: 'termination'; readonly termination: Termination }
+  /** The session that carries out a task for this one. */
+  | { readonly kind: 'sub_session'; readonly session_id: string }
 
 /** One entry of a session, in order of `position`, which starts at 0 and is never reused. */
 export interface ItemRecord {
@@ -64,7 +67,7 @@ export interface Segment {
 /** One thing that a group writes. A `put` writes the whole record, new or not. */
 export type Change =
   | { readonly kind: 'session.put'; readonly session: SessionRecord }
-  /** Removes the session with its items, runs, inputs, requests and events; keys stay until they are old. */
+  /** Removes the session and all sessions below it, with their items, runs, inputs, requests and events; keys stay until they are old. */
   | { readonly kind: 'session.delete' }
   | { readonly kind: 'item.put'; readonly item: ItemRecord }
   | { readonly kind: 'run.put'; readonly run: Run }
@@ -119,6 +122,7 @@ export interface StoreHealth {
  * - S5. A write that cannot be committed rejects with `Refusal('store_unavailable')`; whether it took effect is unknown
  *   to its caller. Later groups of the same session that were handed over before the rejection was told reject too.
  * - S6. The head of a log never shrinks: `retain` keeps each session's newest segment.
+ * - S7. A session goes with its parent: to delete one deletes all below it, in the same commit.
  */
 export interface Store {
   /** Opens the store: takes ownership, brings the schema up to date. Throws {@link StoreError} when it cannot. */
@@ -127,6 +131,8 @@ export interface Store {
   session(id: string): SessionRecord | undefined
   /** Newest first; sessions of the same instant by id, descending. */
   sessions(filter: SessionFilter): Page<SessionRecord>
+  /** The sessions whose parent this is, oldest first. */
+  children(parentId: string): readonly SessionRecord[]
   /** Titles that begin with `prefix`, to number forks. */
   titles(prefix: string): readonly string[]
   items(sessionId: string, range: ItemRange): readonly ItemRecord[]

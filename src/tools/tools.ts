@@ -1,7 +1,7 @@
 import type { ElicitationAnswer, ElicitationContent, Tool, ToolCallResult } from '../protocol/protocol.ts'
 
 export { type Arguments, readArguments, readFields } from './arguments.ts'
-export { type BuiltInTool, builtInTool } from './built-in-tool.ts'
+export { type BuiltInTool, builtInTool, readOnly } from './built-in-tool.ts'
 export { BuiltInToolset } from './built-in-toolset.ts'
 export { createTeamState, createToolset, supportedToolsets, type TeamState } from './create-toolset.ts'
 export {
@@ -20,6 +20,7 @@ export { unsupportedHooks } from './hooks/hook-support.ts'
 export { readLifecycle } from './mcp/lifecycle.ts'
 export { unlessAborted } from './mcp/unless-aborted.ts'
 export type { PermissionTiers } from './permissions.ts'
+export { CallFailure, json, success } from './result.ts'
 export { LimitedToolset } from './result-limit.ts'
 export { createSkills, type SkillsDefinition } from './skills.ts'
 export type { ToolsetDefinition } from './toolset-definition.ts'

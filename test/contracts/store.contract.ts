@@ -213,6 +213,36 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         expect(() => store.sessions({ limit: 1, created_after: 'soon' })).toThrow(refused('query.created_after'))
       })
 
+      it('lists the children of a session, oldest first, and none among the roots', async () => {
+        await create('p')
+        const later = { parent_id: 'p', created_at: instant(1) }
+        await Promise.all([create('c', later), create('b', { parent_id: 'p' }), create('a', { parent_id: 'p' })])
+        await create('d', { parent_id: 'c' })
+        const ids = (id: string) => store.children(id).map((child) => child.id)
+        expect(ids('p')).toEqual(['a', 'b', 'c'])
+        expect(ids('c')).toEqual(['d'])
+        expect(ids('d')).toEqual([])
+        expect(store.sessions({ limit: 9 }).entries.map(({ id }) => id)).toEqual(['p'])
+      })
+
+      it('deletes all below a session with it, and nothing else (S7)', async () => {
+        await create('p')
+        await create('c', { parent_id: 'p' })
+        await write(
+          'd',
+          putSession(session('d', { parent_id: 'c' })),
+          { kind: 'item.put', item: item('d', 0) },
+          events(1),
+        )
+        await create('other')
+        await create('below', { parent_id: 'other' })
+        await write('p', { kind: 'session.delete' })
+        const left = ['p', 'c', 'd', 'other', 'below'].filter((id) => store.session(id) !== undefined)
+        expect(left).toEqual(['other', 'below'])
+        expect(store.items('d', { from: 0 })).toEqual([])
+        expect(store.bounds('d')).toEqual({ oldest: 0, head: 0 })
+      })
+
       it('finds titles by their beginning only', async () => {
         await Promise.all(
           ['Fork', 'Fork (2)', 'Forks', 'fork', 'A Fork', 'Fo%'].map((title, n) => create(`s${n}`, { title })),

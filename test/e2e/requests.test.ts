@@ -29,7 +29,8 @@ async function settled(client: Client, id: string): Promise<readonly string[]> {
   const events = (await logOf(client, id)).filter(({ type }) => type === 'request_settled')
   return events.map((event) => {
     const { request, decider } = Settled.parse(event)
-    const name = request.content.kind === 'approval' ? request.content.tool_call.id : request.content.message
+    const { content } = request
+    const name = content.kind === 'elicitation' ? content.message : 'tool_call' in content && content.tool_call.id
     return `${name} ${request.state} by ${decider}`
   })
 }

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest'
 import { events as schemas } from '../../src/protocol/protocol.ts'
-import type { RunFailure } from '../../src/runtime/runtime.ts'
-import { assistant, carryOut, session, stored, text, types, user, warnings } from './run-context.ts'
+import type { Question, RunFailure } from '../../src/runtime/runtime.ts'
+import { assistant, carryOut, type Outcome, session, stored, text, types, user, warnings } from './run-context.ts'
 import { runtimeOf, scripted } from './test-agent.ts'
 
 it('tells a run in the order that clients know', async () => {
@@ -9,6 +9,8 @@ it('tells a run in the order that clients know', async () => {
   const outcome = await carryOut(runtime, session([user('hi')]))
   expect(types(outcome)).toEqual([
     'team_info',
+    'mcp_init_started',
+    'mcp_init_finished',
     'toolset_info',
     'agent_info',
     'agent_choice_reasoning',
@@ -25,7 +27,9 @@ it('tells only events that the protocol knows', async () => {
   const runtime = runtimeOf(scripted(script, 'fallback: {models: [openai/gpt-4o]}\nwelcome_message: hello'))
   const outcome = await carryOut(runtime, session([user('hi')], { untitled: true }))
   const envelope = { session_id: 's', timestamp: 't', message_id: 'm', session_position: 0 }
-  for (const event of outcome.events) schemas[event.type].parse({ ...envelope, ...event })
+  for (const event of outcome.events) {
+    if (event.type !== 'time_spent') schemas[event.type].parse({ ...envelope, ...event })
+  }
   expect(new Set(types(outcome))).toContain('tool_call_response')
 })
 
@@ -80,21 +84,13 @@ it('describes the team, its current agent and its model', async () => {
       },
     ],
   })
-  expect(events[1]).toMatchObject({ type: 'toolset_info', available_tools: 0, loading: false })
-  expect(events[2]).toMatchObject({
+  expect(events[3]).toMatchObject({ type: 'toolset_info', available_tools: 0, loading: false })
+  expect(events[4]).toMatchObject({
     type: 'agent_info',
     agent_name: 'root',
     model: 'scripted/test',
     context_limit: 4096,
   })
-})
-
-it('warns once that fallback models are not tried', async () => {
-  const runtime = runtimeOf(scripted([[{ text: 'x' }]], 'fallback: {models: [openai/gpt-4o]}'))
-  const talk = session([user('hi')])
-  talk.followUps.push(user('again'))
-  const outcome = await carryOut(runtime, talk)
-  expect(warnings(outcome)).toEqual([expect.stringContaining('Fallback models')])
 })
 
 it('warns of an empty answer and does not store it', async () => {
@@ -114,6 +110,8 @@ it('tells the model that a tool is not there, and goes on', async () => {
   expect(said).toMatchObject({ content: 'then without' })
   expect(types(outcome).filter((type) => type !== 'partial_tool_call')).toEqual([
     'team_info',
+    'mcp_init_started',
+    'mcp_init_finished',
     'toolset_info',
     'agent_info',
     'message_added',
@@ -144,15 +142,41 @@ it('ends a run whose model asks for the same again and again', async () => {
   expect(stored(outcome).filter(({ role }) => role === 'tool')).toHaveLength(5)
 })
 
+const endless = Array.from({ length: 20 }, (_, n) => [{ tool_call: { name: 'x', arguments: { n } } }])
+const modelCalls = (outcome: Outcome) => types(outcome).filter((type) => type === 'agent_info').length
+
 it.each([
   ['of the session', { maxIterations: 2 }, ''],
   ['of the agent', {}, 'max_iterations: 2'],
-])('stops calling a model that goes on with tools at the limit %s', async (_, settings, keys) => {
-  const script = [1, 2, 3].map((n) => [{ tool_call: { name: 'x', arguments: { n } } }])
-  const outcome = await carryOut(runtimeOf(scripted(script, keys)), session([user('hi')], settings))
+])('asks whether to go on at the limit %s, and stops when it may not', async (_, settings, keys) => {
+  const asked: Question[] = []
+  const answer = async (question: Question) => {
+    asked.push(question)
+    return { confirmation: 'reject' } as const
+  }
+  const outcome = await carryOut(runtimeOf(scripted(endless, keys)), session([user('hi')], { ...settings, answer }))
   expect(outcome.reason).toBe('normal')
-  expect(types(outcome).filter((type) => type === 'agent_info')).toHaveLength(2)
-  expect(warnings(outcome)).toHaveLength(1)
+  expect(asked).toEqual([{ content: { kind: 'continuation', max_iterations: 2 } }])
+  expect(modelCalls(outcome)).toBe(2)
+  expect(stored(outcome).at(-1)).toMatchObject({ role: 'assistant', content: expect.stringContaining('2 model calls') })
+})
+
+it('makes ten more model calls each time that a person says so', async () => {
+  const asked: number[] = []
+  const answer = async ({ content }: Question) => {
+    if (content.kind === 'continuation') asked.push(content.max_iterations)
+    return { confirmation: asked.length < 2 ? 'approve' : 'reject' } as const
+  }
+  const outcome = await carryOut(runtimeOf(scripted(endless)), session([user('hi')], { maxIterations: 2, answer }))
+  expect(asked).toEqual([2, 12])
+  expect(modelCalls(outcome)).toBe(12)
+})
+
+it('tells that the limit is reached, and stops, when nobody can be asked', async () => {
+  const options = { maxIterations: 2, settings: { interactive: false } }
+  const outcome = await carryOut(runtimeOf(scripted(endless)), session([user('hi')], options))
+  expect(outcome.reason).toBe('normal')
+  expect(outcome.events).toContainEqual({ type: 'max_iterations_reached', agent_name: 'root', max_iterations: 2 })
 })
 
 it('answers with the model that the session chose', async () => {

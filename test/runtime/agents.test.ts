@@ -82,15 +82,11 @@ it('names everything that an agent uses in vain, each once', async () => {
 })
 
 const agentKeys = [
-  'sub_agents: [other]',
-  'handoffs: [other]',
-  'force_handoff: other',
   'harness: {type: codex}',
   'use_skills: [shared]',
   'structured_output: {name: x, schema: {type: object}}',
   'code_mode_tools: true',
   'add_prompt_files: [AGENTS.md]',
-  'budgets: [small]',
   'redact_secrets: true',
   'cache: {path: x}',
 ]
@@ -98,8 +94,17 @@ const shared = `
   other: {model: played}
 toolsets: {shared: {type: think}}
 skills: {shared: [local]}
-budgets: {small: {max_cost: 1}}
 `
+
+it('refuses an agent one of whose team uses what is not supported, and names both', async () => {
+  const other = '\n  other: {model: played, toolsets: [{type: git}], sub_agents: [docker/writer]}'
+  const agent = scripted([[]], 'handoffs: [other]').replace('\nmodels:', `${other}\nmodels:`)
+  const refusal = await refusalOf((await agents({ agent })).open({ source: 'agent', name: 'root' }))
+  expect(refusal.details).toEqual([
+    { path: 'agents.other.toolsets[0]', message: 'Toolsets of type git are not supported yet.' },
+    { path: 'agents.other.sub_agents', message: 'Agents from elsewhere (docker/writer) are not supported yet.' },
+  ])
+})
 
 it.each(agentKeys)('refuses an agent with %s', async (keys) => {
   const agent = scripted([[]], keys).replace('\nmodels:', `${shared}models:`)
@@ -111,7 +116,6 @@ it.each(agentKeys)('refuses an agent with %s', async (keys) => {
 })
 
 it.each([
-  ['a budget of the whole file', `${plain}budget: {max_cost: 1}`, 'budget'],
   ['a model that is chosen automatically', 'agents: {root: {model: auto}}', 'agents.root.model'],
   ['no model at all', 'agents: {root: {instruction: hi}}', 'agents.root.model'],
   ['models that alternate', 'agents: {root: {model: "openai/a,openai/b"}}', 'agents.root.model'],

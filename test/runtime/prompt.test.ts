@@ -4,7 +4,14 @@ import type { Item, Message } from '../../src/protocol/protocol.ts'
 import { prompt } from '../../src/runtime/prompt.ts'
 import { assistant, user } from './run-context.ts'
 
-const surroundings = { now: new Date('2026-09-21T12:00:00'), workingDir: '/somewhere', context: [], instructions: [] }
+const surroundings = {
+  now: new Date('2026-09-21T12:00:00'),
+  workingDir: '/somewhere',
+  context: [],
+  team: [],
+  instructions: [],
+  limits: {},
+}
 
 function said(agent: Partial<Agent>, ...history: readonly (Message | Item)[]): readonly string[] {
   const items = history.map((entry) => ('agent_name' in entry ? { message: entry } : entry))

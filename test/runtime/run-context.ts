@@ -1,13 +1,25 @@
-import type { ElicitationAnswer, Item, Message, StopReason, Verdict } from '../../src/protocol/protocol.ts'
-import type { Answer, Question, RunContext, RunSettings, Runtime, RuntimeEvent } from '../../src/runtime/runtime.ts'
+import type { ElicitationAnswer, Item, Message, Spending, StopReason, Verdict } from '../../src/protocol/protocol.ts'
+import type {
+  Answer,
+  CompactionRequest,
+  Question,
+  RunContext,
+  RunSettings,
+  Runtime,
+  RuntimeEvent,
+  Tasks,
+} from '../../src/runtime/runtime.ts'
 
 /** A session as small as can be: queues that a test fills, and an abort. */
 export interface TestSession {
   readonly context: RunContext
   readonly steering: Message[]
   readonly followUps: Message[]
+  readonly compactions: CompactionRequest[]
   /** Everything that the run took, in order. */
   readonly taken: string[]
+  /** Questions and tasks apart, everything that happened, as a session keeps it. */
+  record(event: RuntimeEvent): void
   stop(): void
 }
 
@@ -19,7 +31,10 @@ export function assistant(content: string, more: Partial<Message['message']> = {
   return { agent_name: 'root', message: { role: 'assistant', content, ...more } }
 }
 
-export interface SessionOptions extends Partial<Pick<RunContext, 'model' | 'untitled'>> {
+export interface SessionOptions extends Partial<Pick<RunContext, 'untitled' | 'tasks'>> {
+  readonly model?: string | undefined
+  /** What the session has spent before. */
+  readonly spent?: Spending
   readonly maxIterations?: number
   /** Looked at whenever the run asks for its settings. */
   readonly settings?: Partial<RunSettings>
@@ -31,15 +46,30 @@ export function session(history: readonly (Message | Item)[], more: SessionOptio
   const abort = new AbortController()
   const steering: Message[] = []
   const followUps: Message[] = []
+  const compactions: CompactionRequest[] = []
   const taken: string[] = []
+  const items: Item[] = history.map((entry) => ('agent_name' in entry ? { message: entry } : entry))
+  let spent = more.spent ?? { cost: 0, tokens: 0, elapsed_seconds: 0 }
   const take = (messages: readonly Message[]) => {
     taken.push(...messages.map(({ message }) => message.content))
+    items.push(...messages.map((message) => ({ message })))
     return messages
+  }
+  const record = (event: RuntimeEvent): void => {
+    if (event.type === 'session_summary') items.push({ ...event })
+    if (event.type !== 'message_added') return
+    const { message } = event
+    items.push({ message })
+    const { usage, cost = 0 } = message.message
+    const tokens = usage === undefined ? 0 : usage.input_tokens + usage.output_tokens
+    spent = { cost: spent.cost + cost, tokens: spent.tokens + tokens, elapsed_seconds: spent.elapsed_seconds }
   }
   const context: RunContext = {
     signal: abort.signal,
-    history: history.map((entry) => ('agent_name' in entry ? { message: entry } : entry)),
-    model: more.model,
+    get history() {
+      return [...items]
+    },
+    modelOf: () => more.model,
     conversation: 'a conversation',
     untitled: more.untitled ?? false,
     settings: () => ({
@@ -47,9 +77,16 @@ export function session(history: readonly (Message | Item)[], more: SessionOptio
       permissions: {},
       working_dir: undefined,
       max_iterations: more.maxIterations ?? 0,
+      max_consecutive_tool_calls: undefined,
+      max_old_tool_call_tokens: undefined,
+      max_tool_result_tokens: undefined,
+      budget: undefined,
       interactive: true,
       ...more.settings,
     }),
+    spent: () => spent,
+    tasks: more.tasks ?? noTasks,
+    takeCompaction: () => compactions.shift(),
     takeSteering: () => take(steering.splice(0)),
     takeFollowUp: () => take(followUps.splice(0, 1))[0],
     ask: async <Q extends Question>(question: Q) => {
@@ -57,7 +94,15 @@ export function session(history: readonly (Message | Item)[], more: SessionOptio
       return (await more.answer(question)) as Answer<Q>
     },
   }
-  return { context, steering, followUps, taken, stop: () => abort.abort() }
+  return { context, steering, followUps, compactions, taken, record, stop: () => abort.abort() }
+}
+
+/** Of a session whose agents hand nothing over. */
+const noTasks: Tasks = {
+  begin: () => Promise.reject(new Error('no task is handed over here')),
+  background: () => [],
+  ended: async () => undefined,
+  stop: async () => {},
 }
 
 export interface Outcome {
@@ -69,7 +114,7 @@ export interface Outcome {
 /** Carries a run to its end; `onEvent` sees each event before the run goes on. */
 export async function carryOut(
   runtime: Runtime,
-  { context }: TestSession,
+  { context, record }: TestSession,
   onEvent: (event: RuntimeEvent) => void = () => {},
 ): Promise<Outcome> {
   const events: RuntimeEvent[] = []
@@ -79,6 +124,7 @@ export async function carryOut(
       const step = await run.next()
       if (step.done) return { events, reason: step.value, error: undefined }
       events.push(step.value)
+      record(step.value)
       onEvent(step.value)
     }
   } catch (error) {
@@ -87,7 +133,7 @@ export async function carryOut(
 }
 
 export function types({ events }: Outcome): readonly string[] {
-  return events.map(({ type }) => type)
+  return events.map(({ type }) => type).filter((type) => type !== 'time_spent')
 }
 
 /** What was said, as a reader of the deltas puts it together. */

@@ -1,7 +1,7 @@
 import { tmpdir } from 'node:os'
 import { agentNamed, parseAgentFile } from '../../src/agent-file/agent-file.ts'
 import { createModels } from '../../src/models/models.ts'
-import { createAgentRuntime } from '../../src/runtime/agent-runtime.ts'
+import { createTeam } from '../../src/runtime/agent-runtime.ts'
 import type { Runtime } from '../../src/runtime/runtime.ts'
 
 /** The runtime of the default agent of a file, with nothing in the environment but what is given. */
@@ -10,7 +10,7 @@ export function runtimeOf(yaml: string, env: Record<string, string> = {}): Runti
   const agent = agentNamed(file)
   if (!agent) throw new Error('the file has no agent')
   const environment = { workingDir: process.cwd(), variables: env, dataDir: tmpdir() }
-  return createAgentRuntime({ file, agent, models: createModels({ env }), environment })
+  return createTeam({ file, models: createModels({ env }), environment }).open(agent)
 }
 
 /** An agent on a scripted model. YAML reads JSON, so a script can be written as a value. */

@@ -4,7 +4,7 @@ import { onTestFinished } from 'vitest'
 import { agentNamed, parseAgentFile } from '../../src/agent-file/agent-file.ts'
 import { createModels, type ModelRequest, type Models } from '../../src/models/models.ts'
 import type { ApprovalContent, ChatMessage, Verdict } from '../../src/protocol/protocol.ts'
-import { createAgentRuntime } from '../../src/runtime/agent-runtime.ts'
+import { createTeam } from '../../src/runtime/agent-runtime.ts'
 import type { Question, RunSettings, Runtime } from '../../src/runtime/runtime.ts'
 import { world } from '../tools/world.ts'
 import type { Outcome } from './run-context.ts'
@@ -39,7 +39,7 @@ export function toolBench(turns: readonly Turn[], { agent = {}, file = {} }: Ben
   const found = agentNamed(parsed)
   if (found === undefined) throw new Error('the file has no agent')
   const requests: ModelRequest[] = []
-  const runtime = createAgentRuntime({ file: parsed, agent: found, models: recording(requests), environment })
+  const runtime = createTeam({ file: parsed, models: recording(requests), environment }).open(found)
   onTestFinished(() => runtime.close())
   return {
     runtime,

@@ -60,11 +60,20 @@ const settled =
 const modelsOf =
   (source: string): Arrange =>
   async (bench) => ({ params: { id: (await bench.ran(source)).id } })
-const modelsAfter =
-  (code: ErrorCode): Arrange =>
+const ranBefore =
+  (source: string, code: ErrorCode): Arrange =>
   async (bench) => {
-    const { id } = await bench.ran('echo')
-    bench.agents.become('echo', code)
+    const { id } = await bench.ran(source)
+    bench.agents.become(source, code)
+    return { params: { id } }
+  }
+
+/** A session that has run, while another one runs. */
+const behind =
+  (source: string): Arrange =>
+  async (bench) => {
+    const { id } = await bench.ran(source)
+    await bench.running('gated')
     return { params: { id } }
   }
 
@@ -87,6 +96,7 @@ export const requests: Readonly<Record<EndpointName, Arrange>> = {
   getSnapshot: after(),
   getStatus: after(),
   deleteSession: after(),
+  listChildren: after(),
   forkSession: after({ body: { user_message_index: 0 } }),
   getRecovery: after(),
   batchDelete: async (bench) => ({ body: { session_ids: [await bench.session(), 'none'] } }),
@@ -100,6 +110,7 @@ export const requests: Readonly<Record<EndpointName, Arrange>> = {
     return { params: { id, run_id: runId } }
   },
   cancelRun: during('gated', { body: { reason: 'enough' } }),
+  compact: after(),
   getEvents: after({ query: { follow: 'false' } }),
   steer: after({ body: { messages } }),
   followUp: after({ body: { messages } }),
@@ -113,6 +124,7 @@ export const requests: Readonly<Record<EndpointName, Arrange>> = {
   setTitle: idle({ body: { title: 'new' } }),
   setTokens: idle({ body: { input_tokens: 1, output_tokens: 2 } }),
   setStarred: idle({ body: { starred: true } }),
+  setBudget: idle({ body: { max_cost: 1 } }),
   listModels: after(),
   listMessages: after(),
   addMessage: idle({ body: message }),
@@ -160,6 +172,16 @@ function runRows(endpoint: 'streamRun' | 'streamNamedRun' | 'startRun'): readonl
   ]
 }
 
+/** What is refused because the agent of a session that has run is not what it was. */
+function changedRows(endpoint: 'listModels' | 'compact' | 'setBudget', source: string): readonly Case[] {
+  return [
+    row(endpoint, 404, 'unknown_agent', ranBefore(source, 'unknown_agent')),
+    row(endpoint, 422, 'invalid_agent_file', ranBefore(source, 'invalid_agent_file')),
+    row(endpoint, 422, 'agent_not_supported', ranBefore(source, 'agent_not_supported')),
+    row(endpoint, 502, 'agent_source_unavailable', ranBefore(source, 'agent_source_unavailable')),
+  ]
+}
+
 function agentRows(endpoint: 'getAgent' | 'countTools'): readonly Case[] {
   return [
     row(endpoint, 404, 'unknown_agent', agent('ghost')),
@@ -196,6 +218,10 @@ export const special: readonly Case[] = [
   row('getRun', 404, 'unknown_run', idle()),
   row('cancelRun', 202, undefined, during('stubborn', { query: { wait: '1ms' } })),
   row('cancelRun', 404, 'unknown_run', idle({ body: { run_id: 'none' } })),
+  row('compact', 409, 'session_not_running', idle()),
+  row('compact', 422, 'compaction_unsupported', modelsOf('fixed')),
+  ...changedRows('compact', 'echo'),
+  row('compact', 429, 'too_many_runs', behind('echo'), { manager: { maxConcurrentRuns: 1 } }),
   bad({ since: '-1' })('getEvents'),
   row('steer', 409, 'session_not_running', idle({ body: { messages } })),
   row('steer', 429, 'steer_queue_full', during('gated', { body: { messages: Array(6).fill({ content: 'x' }) } })),
@@ -215,10 +241,9 @@ export const special: readonly Case[] = [
   row('answerElicitation', 409, 'request_settled', settled('elicitor', { action: 'decline' })),
   row('listModels', 404, 'session_not_running', idle()),
   row('listModels', 422, 'model_switch_unsupported', modelsOf('fixed')),
-  row('listModels', 404, 'unknown_agent', modelsAfter('unknown_agent')),
-  row('listModels', 422, 'invalid_agent_file', modelsAfter('invalid_agent_file')),
-  row('listModels', 422, 'agent_not_supported', modelsAfter('agent_not_supported')),
-  row('listModels', 502, 'agent_source_unavailable', modelsAfter('agent_source_unavailable')),
+  ...changedRows('listModels', 'echo'),
+  ...changedRows('setBudget', 'spender'),
+  row('setBudget', 429, 'too_many_runs', behind('spender'), { manager: { maxConcurrentRuns: 1 } }),
   bad({ cursor: 'x' })('listMessages'),
   row('addMessage', 409, 'session_busy', during('gated', { body: message })),
   row('updateMessage', 404, 'unknown_message', idle({ body: message })),
@@ -242,6 +267,7 @@ export const impossible: Partial<Record<ErrorCode, readonly EndpointName[]>> = {
     'getSession',
     'getSnapshot',
     'getStatus',
+    'listChildren',
     'getRecovery',
     'batchDelete',
     'batchExport',

@@ -23,7 +23,7 @@ const refusals: Readonly<Record<string, ErrorCode>> = {
 
 /** Agents whose behaviour is their name; `scripts` adds to it. */
 export class TestAgents implements Agents {
-  readonly scripts: Record<string, Script> = { echo, gated, stubborn, asker, elicitor, fixed: echo }
+  readonly scripts: Record<string, Script> = { echo, gated, stubborn, asker, elicitor, spender, fixed: echo }
   /** Thrown by everything that is asked of the agents. */
   fault: Error | undefined
   /** Sources that refuse, although they have a script. */
@@ -66,6 +66,7 @@ export class TestAgents implements Agents {
       agent: name ?? 'root',
       safetyPolicy: undefined,
       models: source === 'fixed' ? undefined : { choices, check },
+      ...(source !== 'fixed' && { compact: (context) => script(context, this.#gate.promise) }),
       run: (context) => script(context, this.#gate.promise),
       close: async () => {},
     }
@@ -110,6 +111,13 @@ async function* echo({ history }: RunContext): Run {
   yield say(last)
   yield answer(last)
   return 'normal'
+}
+
+/** Has spent what it may. */
+async function* spender(): Run {
+  const used = { budget: 'run', limit: 'max_cost', used: 2, max: 1 } as const
+  yield { type: 'budget_exceeded', ...used, config_path: 'budget.max_cost', message: 'that is all' }
+  return 'budget_exceeded'
 }
 
 /** Says one thing, waits for the gate, and says another. */

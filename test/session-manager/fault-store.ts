@@ -6,7 +6,17 @@ export type Fault = 'refused' | 'unknown'
 
 type Reads = Pick<
   Store,
-  'session' | 'sessions' | 'titles' | 'items' | 'run' | 'runs' | 'unfinishedRuns' | 'inputs' | 'requests' | 'key'
+  | 'session'
+  | 'sessions'
+  | 'children'
+  | 'titles'
+  | 'items'
+  | 'run'
+  | 'runs'
+  | 'unfinishedRuns'
+  | 'inputs'
+  | 'requests'
+  | 'key'
 > &
   Pick<Store, 'bounds' | 'events' | 'health'>
 
@@ -94,6 +104,7 @@ export class FaultStore implements Store {
 
   session: Reads['session'] = (id) => this.#reads.session(id)
   sessions: Reads['sessions'] = (filter) => this.#reads.sessions(filter)
+  children: Reads['children'] = (id) => this.#reads.children(id)
   titles: Reads['titles'] = (prefix) => this.#reads.titles(prefix)
   items: Reads['items'] = (id, range) => this.#reads.items(id, range)
   run: Reads['run'] = (id, run) => this.#reads.run(id, run)

@@ -158,13 +158,13 @@ describe.each(backends)('runs over $over', (backend) => {
     const { id } = await manager.createSession()
     await manager.runSession(id, { source: 'hand' }, { messages: [], model: 'clever' })
     const run = await puppet.next()
-    expect(run.context.model).toBe('clever')
+    expect(run.context.modelOf('root')).toBe('clever')
     await run.end()
     await manager.waitStopped(id, patience)
     for (const model of [undefined, '']) {
       await manager.runSession(id, { source: 'hand' }, { messages: [], model })
       const next = await puppet.next()
-      expect(next.context.model).toBe('clever')
+      expect(next.context.modelOf('root')).toBe('clever')
       await next.end()
       await manager.waitStopped(id, patience)
     }

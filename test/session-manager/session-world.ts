@@ -397,6 +397,7 @@ function isDuplicate(answer: unknown): boolean {
 }
 
 function nameOf({ content }: Request): string | undefined {
+  if (content.kind === 'continuation') return undefined
   return content.kind === 'approval' ? content.tool_call.id : content.message
 }
 

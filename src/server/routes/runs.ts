@@ -34,6 +34,10 @@ export const runRoutes = (manager: SessionManager, usualOnDisconnect: OnDisconne
       return entries
     },
     getRun: ({ params }) => manager.getRun(params.id, params.run_id),
+    compact: async ({ params, body }) => {
+      const { run, isNew } = await manager.compactSession(params.id, body.additional_prompt)
+      return { status: isNew ? 'started' : 'queued', run_id: run.run_id }
+    },
     cancelRun: async ({ params, query, body: { run_id, reason }, reply }) => {
       const request = { by: 'client', reason }
       const { stopped, run } = await manager.cancelRun(params.id, request, { runId: run_id, waitMs: query.wait })

@@ -25,6 +25,7 @@ export const sessionRoutes = (manager: SessionManager) =>
       reply.code(left ? 200 : 202)
       return { message: left ? 'session deleted' : 'session deleted, stop still in progress' }
     },
+    listChildren: ({ params }) => manager.getChildren(params.id),
     forkSession: ({ params, body }) => manager.forkSession(params.id, body.user_message_index),
     getRecovery: ({ params }) => manager.exportSessionForRecovery(params.id),
   }) satisfies Partial<Handlers>

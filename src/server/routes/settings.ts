@@ -23,6 +23,7 @@ export const settingRoutes = (manager: SessionManager) =>
       await manager.updateSessionTokens(params.id, body)
       return { status: 'updated' }
     },
+    setBudget: ({ params, body }) => manager.updateSessionBudget(params.id, body),
     setStarred: async ({ params, body }) => {
       await manager.setSessionStarred(params.id, body.starred)
       return { status: 'updated' }

@@ -1,0 +1,60 @@
+import type { ChatMessage, Item, ToolCall } from '../protocol/protocol.ts'
+import type { AgentAtWork } from './agent-at-work.ts'
+import { compact } from './compaction.ts'
+import { handoffRules } from './handoff-toolset.ts'
+import { prompt } from './prompt.ts'
+import { RunFailure } from './run-failure.ts'
+import type { RuntimeEvent } from './runtime.ts'
+import { transferRules } from './transfer-toolset.ts'
+import { turn } from './turn.ts'
+
+/**
+ * Lets the model answer the conversation as it is now. A history that does not fit is compacted and tried once more.
+ * Returns the tools that the model wants called.
+ */
+export async function* answer(
+  work: AgentAtWork,
+  beginning: readonly string[],
+): AsyncGenerator<RuntimeEvent, readonly ToolCall[], void> {
+  const { agent, context } = work
+  const ask = () => turn({ work, messages: messagesFor(work, beginning), spent: spent(context.history) })
+  try {
+    return yield* ask()
+  } catch (error) {
+    const isTooLong = error instanceof RunFailure && error.code === 'context_exceeded'
+    if (!isTooLong || agent.session_compaction === false) throw error
+    const message = 'The conversation is too long for the model, so its older part is replaced by a summary.'
+    yield { type: 'warning', agent_name: agent.Name, message }
+    if (!(yield* compact(work))) throw error
+    return yield* ask()
+  }
+}
+
+function messagesFor(work: AgentAtWork, beginning: readonly string[]): readonly ChatMessage[] {
+  const { file, agent, context, environment, shared, toolbox } = work
+  const settings = context.settings()
+  const members = (names: readonly string[] = []) => file.agents.filter(({ Name }) => names.includes(Name))
+  const subAgents = members(agent.sub_agents)
+  const handoffs = members(agent.handoffs)
+  const warning = shared.budgets.warning(agent)
+  const surroundings = {
+    now: new Date(),
+    workingDir: environment.workingDir,
+    context: [...beginning, ...(warning === undefined ? [] : [warning])],
+    team: [
+      ...(subAgents.length > 0 ? [transferRules(subAgents)] : []),
+      ...(handoffs.length > 0 ? [handoffRules(handoffs)] : []),
+    ],
+    instructions: toolbox.instructions,
+    limits: {
+      oldToolCalls: settings.max_old_tool_call_tokens || agent.max_old_tool_call_tokens,
+      toolResult: settings.max_tool_result_tokens || agent.max_tool_result_tokens,
+    },
+  }
+  return prompt(agent, surroundings, context.history)
+}
+
+/** USD, of all answers and summaries. */
+function spent(items: readonly Item[]): number {
+  return items.reduce((sum, { message, cost }) => sum + (message?.message.cost ?? 0) + (cost ?? 0), 0)
+}

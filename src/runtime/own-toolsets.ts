@@ -1,0 +1,29 @@
+import type { Agent } from '../agent-file/agent-file.ts'
+import { DecoratedToolset, type Toolset } from '../tools/tools.ts'
+import { toolsetsOf } from './agent-toolsets.ts'
+import { backgroundToolset } from './background-toolset.ts'
+import type { Lineage } from './delegation.ts'
+import { handoffToolset } from './handoff-toolset.ts'
+import type { Team } from './team.ts'
+import { type Delegating, transferToolset } from './transfer-toolset.ts'
+
+/**
+ * The tools that the runtime carries out itself, for an agent with these agents above it. `work` is asked for when one of
+ * them is called.
+ */
+export function ownToolsets(team: Team, agent: Agent, above: Lineage, work: Delegating['work']): readonly Toolset[] {
+  const agents = team.members(agent.sub_agents)
+  const lineage = [...above, agent]
+  const open = (target: Agent) => team.open(target, { lineage, budgets: work().shared.budgets })
+  const delegating = { agents, lineage, work, open }
+  const handoffs = team.members(agent.handoffs)
+  const background = toolsetsOf(team.file, agent).filter(({ config }) => config.type === 'background_agents')
+  return [
+    ...(agents.length > 0 ? [transferToolset(delegating)] : []),
+    ...(handoffs.length > 0 ? [handoffToolset(handoffs, () => work().shared)] : []),
+    ...background.map(({ config }) => {
+      const readonly = agent.readonly === true || config.readonly === true
+      return new DecoratedToolset(backgroundToolset(delegating, config.recall === true), { ...config, readonly })
+    }),
+  ]
+}

@@ -1,0 +1,178 @@
+import { type ForeignEvent, type Message, Refusal, type Run } from '../protocol/protocol.ts'
+import type { Delegation, Task, Tasks } from '../runtime/runtime.ts'
+import type { ActiveRun, StopRequest } from './active-run.ts'
+import type { LiveSession } from './live-session.ts'
+import { childRecord } from './session-record.ts'
+import type { SessionState } from './session-state.ts'
+import { toSession } from './session-view.ts'
+
+/** Of the sessions that carried out tasks, the newest that are looked at. */
+const mostRemembered = 100
+
+interface RunningTask {
+  readonly session: LiveSession
+  readonly run: ActiveRun
+  /** The run that waits for it; `undefined` when nobody does. */
+  readonly waiting: ActiveRun | undefined
+}
+
+/** What is told above of a task that nobody waits for: what it costs. */
+const costs: ReadonlySet<string> = new Set(['token_usage'])
+/** What is a session's own affair, also while it works for another. */
+const own: ReadonlySet<string> = new Set(['session_title', 'session_updated', 'session_exited'])
+
+/**
+ * The tasks that agents of one session have handed over. Each is carried out by a session below it, whose events are told
+ * in this session's log too.
+ */
+export class SessionTasks {
+  readonly #state: SessionState
+  readonly #running = new Set<RunningTask>()
+
+  constructor(state: SessionState) {
+    this.#state = state
+  }
+
+  get isIdle(): boolean {
+    return this.#running.size === 0
+  }
+
+  /** The sessions that work for this one now. */
+  get sessions(): readonly LiveSession[] {
+    return [...this.#running].map(({ session }) => session)
+  }
+
+  /** The tasks as a run sees them. */
+  of(run: ActiveRun, source: string): Tasks {
+    return {
+      begin: (delegation) => this.#begin(run, source, delegation),
+      background: () => this.#background(),
+      ended: (id) => this.#ended(id),
+      stop: async (id) => {
+        const task = this.#find(id)
+        if (task !== undefined) await stopped(task, { by: 'parent', reason: 'its session wanted it stopped' })
+      },
+    }
+  }
+
+  /** Stops the tasks that a run waits for, and resolves when they have ended. */
+  async leave(run: ActiveRun): Promise<void> {
+    const waited = [...this.#running].filter((task) => task.waiting === run)
+    await Promise.all(waited.map((task) => stopped(task, parentStopped)))
+  }
+
+  /** Stops the tasks that nobody waits for; resolves when they have ended. */
+  async stopBackground(request: StopRequest): Promise<void> {
+    const tasks = [...this.#running].filter(({ waiting }) => waiting === undefined)
+    await Promise.all(tasks.map((task) => stopped(task, request)))
+  }
+
+  async #begin(run: ActiveRun, source: string, delegation: Delegation): Promise<Task> {
+    run.signal.throwIfAborted()
+    const { isBackground, runtime, task: text } = delegation
+    const session = this.#state.around.add(childRecord(this.#state.record, delegation))
+    this.#state.add({ kind: 'sub_session', session_id: session.id })
+    if (!isBackground) this.#tellSwitch(run, { switching: true, from_agent: this.#agent, to_agent: runtime.agent })
+    const rootRunId = run.state.root_run_id ?? run.id
+    const tells = ({ type }: ForeignEvent): boolean => (isBackground ? costs.has(type) : !own.has(type))
+    const task: RunningTask = {
+      session,
+      run: session.beginTask(text, {
+        parent: { state: this.#state, rootRunId, tells },
+        lease: { runtime, source, release: () => runtime.close() },
+        trigger: isBackground ? 'background' : 'delegation',
+        onEnd: () => this.#end(task, run, delegation),
+      }),
+      waiting: isBackground ? undefined : run,
+    }
+    this.#running.add(task)
+    if (!isBackground) {
+      run.signal.addEventListener('abort', () => task.session.runs.interrupt(parentStopped), { once: true })
+    }
+    await Promise.all([session.settled(), this.#state.recorder.settled()])
+    return viewOf(session.id, session.record.agent?.name ?? '', task.run.state, session.lastText)
+  }
+
+  /** In the breath in which the run of a task ends. */
+  #end(task: RunningTask, run: ActiveRun, { recall }: Delegation): void {
+    const { session } = task
+    this.#running.delete(task)
+    session.workAlone()
+    const { id, recorder } = this.#state
+    const sub_session = toSession(session.record, session.tree({ from: 0 }).items)
+    const agent_name = session.record.agent?.name ?? ''
+    recorder.event({ type: 'sub_session_completed', agent_name, parent_session_id: id, sub_session }, run.id)
+    if (task.waiting !== undefined) {
+      this.#tellSwitch(run, { switching: false, from_agent: agent_name, to_agent: this.#agent })
+    }
+    if (recall !== undefined && task.run.state.status !== 'canceled') {
+      this.#recall(recall(viewOf(session.id, agent_name, task.run.state, session.lastText)))
+    }
+  }
+
+  get #agent(): string {
+    return this.#state.record.agent?.name ?? ''
+  }
+
+  #tellSwitch(run: ActiveRun, change: { switching: boolean; from_agent: string; to_agent: string }): void {
+    this.#state.recorder.event({ type: 'agent_switching', agent_name: change.from_agent, ...change }, run.id)
+  }
+
+  /** Said to the run that goes on, or else in a run of its own. A queue that is full has no place for it. */
+  #recall(content: string): void {
+    const { around, id } = this.#state
+    const live = around.peek(id)
+    const said = live?.inputs.recall(content)
+    said?.catch((failure: unknown) => {
+      if (!(failure instanceof Refusal)) around.onDefect(failure)
+    })
+  }
+
+  #find(id: string): RunningTask | undefined {
+    return [...this.#running].find(({ session }) => session.id === id)
+  }
+
+  async #ended(id: string): Promise<Task | undefined> {
+    const task = this.#find(id)
+    if (task === undefined) return this.#background().find((one) => one.id === id)
+    const run = await task.run.ended
+    const { session } = task
+    return viewOf(id, session.record.agent?.name ?? '', run, session.lastText)
+  }
+
+  #background(): readonly Task[] {
+    const { store, peek } = this.#state.around
+    const ids = new Set([
+      ...store.children(this.#state.id).map((child) => child.id),
+      ...this.sessions.map(({ id }) => id),
+    ])
+    return [...ids].slice(-mostRemembered).flatMap((id) => {
+      const running = this.#find(id)
+      const run = running?.run.state ?? store.runs(id, { limit: 100 }).entries.findLast(isBackgroundRun)
+      if (run === undefined || !isBackgroundRun(run)) return []
+      const text = peek(id)?.lastText ?? lastText(store.items(id, { last: 50 }).map(({ body }) => body))
+      return [viewOf(id, run.agent_name, run, text)]
+    })
+  }
+}
+
+const parentStopped: StopRequest = { by: 'parent', reason: 'the run it worked for was stopped' }
+
+function isBackgroundRun({ trigger }: Run): boolean {
+  return trigger === 'background'
+}
+
+async function stopped({ session, run }: RunningTask, request: StopRequest): Promise<void> {
+  session.runs.interrupt(request)
+  // One that cannot be committed has ended too.
+  await run.ended.catch(() => {})
+}
+
+/** The text of the last answer among some items. */
+export function lastText(bodies: readonly { readonly kind: string; readonly message?: Message }[]): string {
+  return bodies.findLast(({ message }) => message?.message.role === 'assistant')?.message?.message.content ?? ''
+}
+
+function viewOf(id: string, agent: string, { status, error }: Run, output: string): Task {
+  return { id, agent, status, output, error: error?.message }
+}
