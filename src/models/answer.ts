@@ -105,16 +105,18 @@ export class Answer {
     }
     const { provider, model, price } = this.#writer
     const refused = unified === 'content-filter'
-    const called = !refused && unified !== 'length' && this.#calls.length > 0
+    const calls = refused ? [] : unified === 'length' ? this.#calls.filter(isWhole) : this.#calls
+    const called = unified !== 'length' && calls.length > 0
     const usage = usageOf(part.usage)
-    const blocks = this.#inOrder().filter((block) => !(refused && block.kind === 'tool_call'))
+    const kept = new Set(calls.map((call) => call.toolCallId))
+    const blocks = this.#inOrder().filter((block) => block.kind !== 'tool_call' || kept.has(block.id ?? ''))
     const metadata = metadataOf(provider, model, blocks)
     return {
       type: 'finish',
       finish_reason: called ? 'tool_calls' : (finishReasons[unified] ?? 'null'),
       usage,
       cost: costOf(usage, price),
-      tool_calls: refused ? [] : this.#calls.map(toolCall),
+      tool_calls: calls.map(toolCall),
       ...this.#signatures(blocks),
       ...(metadata && { provider_metadata: metadata }),
     }
@@ -134,6 +136,16 @@ export class Answer {
       ...(typeof thinking === 'string' && { thinking_signature: thinking }),
       ...(typeof thought === 'string' && { thought_signature: thought }),
     }
+  }
+}
+
+/** Whether the limit of the answer did not cut the call. */
+function isWhole({ input }: LanguageModelV4ToolCall): boolean {
+  try {
+    JSON.parse(input)
+    return true
+  } catch {
+    return false
   }
 }
 

@@ -2,7 +2,7 @@ import type { JSONObject, JSONSchema7, LanguageModelV4CallOptions, LanguageModel
 import { z } from 'zod'
 import type { Tool } from '../protocol/protocol.ts'
 import { optionsKey } from './answer-blocks.ts'
-import type { ModelRequest } from './language-model.ts'
+import type { AnswerFormat, ModelRequest } from './language-model.ts'
 import type { ModelDefinition, ThinkingBudget } from './model-definition.ts'
 import { prompt } from './prompt.ts'
 import { type Dialect, thinks } from './providers.ts'
@@ -21,21 +21,25 @@ export function callOptions(
   dialect: Dialect,
   request: ModelRequest,
 ): LanguageModelV4CallOptions {
-  const { provider, model } = definition
+  const { provider, model, capabilities } = definition
   const thinking = thinkingOf(definition, dialect, request)
   const maxOutputTokens = request.maxOutputTokens ?? definition.max_tokens
   const tools = request.tools.map(functionTool)
+  const format = request.purpose === 'turn' ? request.format : undefined
   return {
-    prompt: prompt(request.messages, { dialect, provider, model }),
+    prompt: prompt(request.messages, { dialect, provider, model, capabilities }),
     ...(tools.length > 0 && { tools }),
     ...(maxOutputTokens !== undefined && { maxOutputTokens }),
     ...sampling(definition),
     ...(thinking.reasoning && { reasoning: thinking.reasoning }),
+    ...(format && { responseFormat: responseFormat(format) }),
     providerOptions: {
       [optionsKey[dialect]]: {
         ...fixed[dialect],
         ...(tools.length > 0 && parallel(dialect, definition.parallel_tool_calls)),
+        ...(format && strictness(dialect, format)),
         ...thinking.options,
+        ...taskBudget(dialect, definition.task_budget),
         ...ownOptions(definition, dialect),
       },
     },
@@ -107,6 +111,15 @@ function googleThinking(budget: ThinkingBudget): Thinking {
   return { reasoning: level, options: { thinkingConfig: { includeThoughts: level !== 'none' } } }
 }
 
+/** What Anthropic takes at least. It is advice to the model, so a smaller one is rounded up. */
+const leastTaskBudget = 20_000
+
+/** Only Anthropic can be told what a task should take. */
+function taskBudget(dialect: Dialect, total: number | undefined): JSONObject {
+  if (dialect !== 'anthropic' || !total) return {}
+  return { taskBudget: { type: 'tokens', total: Math.max(total, leastTaskBudget) } }
+}
+
 function isAdaptive(budget: ThinkingBudget): boolean {
   return budget === -1 || (typeof budget === 'string' && budget.startsWith('adaptive'))
 }
@@ -132,6 +145,21 @@ function ownOptions(definition: ModelDefinition, dialect: Dialect): JSONObject {
 
 function camelCase(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function responseFormat({ name, description, schema }: AnswerFormat): LanguageModelV4CallOptions['responseFormat'] {
+  const parsed = Schema.safeParse(schema)
+  return {
+    type: 'json',
+    name,
+    ...(description !== undefined && { description }),
+    ...(parsed.success && { schema: parsed.data }),
+  }
+}
+
+/** The packages would be strict where nothing is said, and refuse schemas that authors wrote for less. */
+function strictness(dialect: Dialect, { strict = false }: AnswerFormat): JSONObject {
+  return dialect === 'anthropic' || dialect === 'google' ? {} : { strictJsonSchema: strict }
 }
 
 const Schema = z.custom<JSONSchema7>((value) => typeof value === 'object' && value !== null && !Array.isArray(value))

@@ -1,6 +1,15 @@
 import type { ChatMessage, FinishReason, Tool, ToolCall, Usage } from '../protocol/protocol.ts'
 import type { Price } from './model-definition.ts'
 
+/** The JSON that an answer must be. Models that cannot be held to a schema are told of it. */
+export type AnswerFormat = {
+  readonly name: string
+  readonly description?: string | undefined
+  readonly schema: Readonly<Record<string, unknown>>
+  /** The provider may refuse a schema that it cannot enforce word by word. */
+  readonly strict?: boolean | undefined
+}
+
 /** One call of a model. `title` and `compaction` are calls the server makes for itself. */
 export type ModelRequest = {
   readonly purpose: 'turn' | 'title' | 'compaction'
@@ -10,6 +19,8 @@ export type ModelRequest = {
   readonly maxOutputTokens?: number
   /** Thinks as little as the model allows, whatever the definition says. */
   readonly thinking?: 'off'
+  /** Of a turn only. */
+  readonly format?: AnswerFormat | undefined
 }
 
 /** The last part: what the answer cost and what the stored message must carry for the next call. */

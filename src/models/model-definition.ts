@@ -17,6 +17,14 @@ export const ThinkingBudget = z.union([
 ])
 export type ThinkingBudget = z.infer<typeof ThinkingBudget>
 
+const TaskBudget = z.union([
+  z.number().int().nonnegative(),
+  z.object({ total: z.number().int().nonnegative() }).transform(({ total }) => total),
+])
+
+export const Capabilities = z.object({ image: z.boolean().optional(), pdf: z.boolean().optional() })
+export type Capabilities = z.infer<typeof Capabilities>
+
 /**
  * One model as an agent file describes it, once names are resolved: what a custom provider or `first_available` adds has
  * been merged in by the caller. Keys that are no business of this room are ignored.
@@ -35,6 +43,10 @@ export const ModelDefinition = z.object({
   presence_penalty: z.number().optional(),
   parallel_tool_calls: z.boolean().optional(),
   thinking_budget: ThinkingBudget.optional(),
+  /** Tokens that a whole task should take, all its turns together. */
+  task_budget: TaskBudget.optional(),
+  /** What the model can be shown; what is not said is true. */
+  capabilities: Capabilities.optional(),
   provider_opts: z.record(z.string(), z.unknown()).refine(isJson, 'must be plain JSON').optional(),
   cost: Price.optional(),
 })

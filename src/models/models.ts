@@ -1,13 +1,14 @@
 import { type ErrorDetail, Refusal } from '../protocol/protocol.ts'
+import { automaticRef } from './automatic.ts'
 import { catalogueRefs, factsOf, type ModelFacts } from './catalogue.ts'
 import type { LanguageModel } from './language-model.ts'
 import { ModelDefinition } from './model-definition.ts'
 import { providerModel } from './provider-model.ts'
-import { providers } from './providers.ts'
+import { endpointOf, providers } from './providers.ts'
 import { scriptedModel } from './scripted-model.ts'
 
 export type { ModelFacts } from './catalogue.ts'
-export type { LanguageModel, ModelFinish, ModelPart, ModelRequest } from './language-model.ts'
+export type { AnswerFormat, LanguageModel, ModelFinish, ModelPart, ModelRequest } from './language-model.ts'
 export { ModelDefinition, Price, ThinkingBudget } from './model-definition.ts'
 export { ModelFailure, type ModelFailureCode, type ModelFailureReason } from './model-failure.ts'
 export { ScriptedTurn } from './script.ts'
@@ -30,6 +31,16 @@ export type Models = {
   facts(definition: ModelDefinition): ModelFacts
   /** `provider/model` of the catalogue's models whose key is in the environment. */
   available(): readonly string[]
+  /**
+   * The environment variables of which one must hold a key before this model can be called; empty when nothing is
+   * missing. Refuses `invalid_model` as `open` does.
+   */
+  missingKeys(definition: ModelDefinition): readonly string[]
+  /**
+   * The reference that `auto` stands for in this environment. Refuses `invalid_model`, naming the variables that would
+   * help, when there is none.
+   */
+  automatic(): string
 }
 
 export type ModelsOptions = {
@@ -48,6 +59,8 @@ export function createModels({ env, fetch, idleTimeoutMs = 300_000 }: ModelsOpti
     },
     facts: factsOf,
     available: () => catalogueRefs.filter((ref) => hasKey(ref.slice(0, ref.indexOf('/')), env)),
+    missingKeys: (definition) => missingKeys(definition, env),
+    automatic: () => automaticRef(env),
   }
 }
 
@@ -66,6 +79,12 @@ function checked(given: ModelDefinition): ModelDefinition {
   throw new Refusal('invalid_model', `The model ${given.provider}/${given.model} is not described correctly.`, {
     details,
   })
+}
+
+function missingKeys(definition: ModelDefinition, env: ModelsOptions['env']): readonly string[] {
+  if (definition.provider === 'scripted') return []
+  const { keyRequired, tokens } = endpointOf(definition)
+  return keyRequired && !tokens.some((name) => env[name]) ? tokens : []
 }
 
 function hasKey(provider: string, env: ModelsOptions['env']): boolean {

@@ -1,10 +1,17 @@
 import type { LanguageModelV4Message, LanguageModelV4Prompt, SharedV4ProviderOptions } from '@ai-sdk/provider'
 import type { ChatMessage, ToolCall } from '../protocol/protocol.ts'
 import { type AnswerBlock, blocksFor, optionsKey } from './answer-blocks.ts'
-import { attachments } from './attachments.ts'
+import { type AttachmentRules, attachments } from './attachments.ts'
+import type { Capabilities } from './model-definition.ts'
 import type { Dialect } from './providers.ts'
+import { ToolCallIds } from './tool-call-ids.ts'
 
-type Reader = { readonly dialect: Dialect; readonly provider: string; readonly model: string }
+type Reader = {
+  readonly dialect: Dialect
+  readonly provider: string
+  readonly model: string
+  readonly capabilities?: Capabilities | undefined
+}
 type Said<R extends LanguageModelV4Message['role']> = Extract<LanguageModelV4Message, { role: R }>['content']
 type AssistantParts = Said<'assistant'>
 type ToolParts = Said<'tool'>
@@ -25,12 +32,18 @@ const rules: Readonly<Record<Dialect, Rules>> = {
   compatible: { imageUrls: true, lateSystem: true, toolImages: false },
 }
 
+function attachmentRules({ dialect, capabilities }: Reader): AttachmentRules {
+  const { image: images = true, pdf: pdfs = true } = capabilities ?? {}
+  return { imageUrls: rules[dialect].imageUrls, images, pdfs }
+}
+
 /**
  * A transcript as the provider packages take it. Interrupted answers and empty messages are left out, every tool call is
- * followed by exactly one result and every result has its call, and what only another provider understands stays behind.
+ * followed by exactly one result and every result has its call, ids are as the provider takes them, and what only another provider understands stays behind.
  */
 export function prompt(messages: readonly ChatMessage[], reader: Reader): LanguageModelV4Prompt {
   const sent = messages.filter((message) => message.finish_reason !== 'interrupted')
+  const ids = new ToolCallIds(reader)
   const out: LanguageModelV4Prompt = []
   for (const [place, message] of sent.entries()) {
     switch (message.role) {
@@ -41,7 +54,7 @@ export function prompt(messages: readonly ChatMessage[], reader: Reader): Langua
         out.push(...user(message, reader))
         break
       case 'assistant':
-        out.push(...assistant(message, resultsAfter(sent, place), reader))
+        out.push(...assistant(message, resultsAfter(sent, place), reader, ids))
         break
       // Taken together with the answer that asked for it.
       case 'tool':
@@ -49,7 +62,15 @@ export function prompt(messages: readonly ChatMessage[], reader: Reader): Langua
     }
   }
   if (reader.dialect === 'anthropic') markForCache(out)
-  return out
+  return reader.provider === 'mistral' ? bridged(out) : out
+}
+
+/** Mistral takes nothing but an answer after results, while people may speak at any time. */
+function bridged(messages: LanguageModelV4Prompt): LanguageModelV4Prompt {
+  return messages.flatMap((message, place): LanguageModelV4Message[] => {
+    if (message.role !== 'user' || messages[place - 1]?.role !== 'tool') return [message]
+    return [{ role: 'assistant', content: [{ type: 'text', text: 'I have read the results.' }] }, message]
+  })
 }
 
 function system(message: ChatMessage, reader: Reader, before: LanguageModelV4Prompt): LanguageModelV4Message[] {
@@ -63,7 +84,7 @@ function system(message: ChatMessage, reader: Reader, before: LanguageModelV4Pro
 function user(message: ChatMessage, reader: Reader): LanguageModelV4Message[] {
   const parts = message.multi_content ?? []
   const said = parts.some((part) => part.type === 'text' && part.text) || message.content === ''
-  const content = attachments(parts, rules[reader.dialect])
+  const content = attachments(parts, attachmentRules(reader))
   if (!said) content.unshift({ type: 'text', text: message.content })
   return content.length > 0 ? [{ role: 'user', content }] : []
 }
@@ -82,14 +103,18 @@ function assistant(
   message: ChatMessage,
   results: ReadonlyMap<string, ChatMessage>,
   reader: Reader,
+  ids: ToolCallIds,
 ): LanguageModelV4Message[] {
+  const answers = (message.tool_calls ?? []).map((call) => {
+    const { id = '' } = call
+    return { call: { ...call, id: ids.next(id) }, result: results.get(id) }
+  })
+  const calls = answers.map(({ call }) => call)
   const blocks = blocksFor(message, reader) ?? plainBlocks(message, reader)
-  const content = replayed(message, blocks, optionsKey[reader.dialect])
+  const content = replayed(message, calls, blocks, optionsKey[reader.dialect])
   if (content.length === 0) return []
   const out: LanguageModelV4Message[] = [{ role: 'assistant', content }]
-  const calls = message.tool_calls ?? []
   if (calls.length === 0) return out
-  const answers = calls.map((call) => ({ call, result: results.get(call.id ?? '') }))
   out.push({ role: 'tool', content: answers.map(({ call, result }) => toolResult(call, result, reader)) })
   if (!rules[reader.dialect].toolImages) out.push(...followingImages(answers, reader))
   return out
@@ -110,10 +135,15 @@ function plainBlocks(message: ChatMessage, reader: Reader): readonly AnswerBlock
 }
 
 /** Reasoning goes back only with what its provider signed it with: unsigned, no provider takes it. */
-function replayed(message: ChatMessage, blocks: readonly AnswerBlock[], key: string): AssistantParts {
+function replayed(
+  message: ChatMessage,
+  called: readonly ToolCall[],
+  blocks: readonly AnswerBlock[],
+  key: string,
+): AssistantParts {
   const parts: AssistantParts = []
   const at = { text: 0, reasoning: 0 }
-  const calls = [...(message.tool_calls ?? [])]
+  const calls = [...called]
   for (const { kind, length, metadata } of blocks) {
     const extra: { providerOptions?: SharedV4ProviderOptions } = metadata
       ? { providerOptions: { [key]: metadata } }
@@ -157,7 +187,7 @@ function followingImages(
 
 function media(result: ChatMessage, reader: Reader) {
   const parts = (result.multi_content ?? []).filter((part) => part.type !== 'text')
-  return attachments(parts, rules[reader.dialect])
+  return attachments(parts, attachmentRules(reader))
 }
 
 function callNames(call: ToolCall): { readonly toolCallId: string; readonly toolName: string } {

@@ -36,6 +36,7 @@ export const open: Readonly<Record<Dialect, Open>> = {
     return createOpenAICompatible({
       name,
       includeUsage: true,
+      supportsStructuredOutputs: true,
       ...(apiKey !== undefined && { apiKey }),
       ...rest,
     }).chatModel(model)

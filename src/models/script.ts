@@ -23,6 +23,7 @@ const ErrorStep = z.strictObject({
     code: z.enum(['model_error', 'rate_limited', 'context_exceeded', 'request_too_large', 'media_too_large']),
     message: z.string().optional(),
     retryable: z.boolean().default(false),
+    retry_after: Duration.optional(),
   }),
 })
 const DelayStep = z.strictObject({ delay: Duration })

@@ -126,11 +126,12 @@ async function pause(ms: number, signal: AbortSignal): Promise<void> {
   }
 }
 
-function failure({ code, message, retryable }: Extract<ScriptedStep, { error: unknown }>['error']): ModelFailure {
+function failure({ code, message, ...more }: Extract<ScriptedStep, { error: unknown }>['error']): ModelFailure {
   return new ModelFailure(message ?? 'The script says that the model fails here.', {
     code,
     reason: 'scripted',
-    retryable,
+    retryable: more.retryable,
+    retryAfterMs: more.retry_after,
   })
 }
 

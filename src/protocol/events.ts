@@ -133,6 +133,13 @@ export const events = {
     welcome_message: z.string().optional(),
     context_limit: z.number().int().optional(),
   }),
+  model_fallback: event('model_fallback', {
+    failed_model: z.string(),
+    fallback_model: z.string(),
+    reason: z.string(),
+    attempt: z.number().int(),
+    max_attempts: z.number().int(),
+  }),
   team_info: event('team_info', { available_agents: z.array(TeamMember), current_agent: z.string() }),
   toolset_info: event('toolset_info', { available_tools: z.number().int(), loading: z.boolean() }),
   mcp_init_started: event('mcp_init_started', {}),

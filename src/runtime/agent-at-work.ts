@@ -1,7 +1,9 @@
 import type { Agent, AgentFile } from '../agent-file/agent-file.ts'
 import type { LanguageModel } from '../models/models.ts'
 import type { HookContext, HookReport, ToolEnvironment } from '../tools/tools.ts'
+import type { AgentModels } from './agent-models.ts'
 import type { Budgets } from './budgets.ts'
+import type { ModelChain } from './model-chain.ts'
 import type { RunToolbox } from './run-toolbox.ts'
 import type { RunContext, RuntimeEvent } from './runtime.ts'
 import type { Stopwatch } from './stopwatch.ts'
@@ -21,7 +23,10 @@ export interface SharedWork {
 export interface AgentAtWork {
   readonly file: AgentFile
   readonly agent: Agent
-  readonly model: LanguageModel
+  /** Opens further models for it, for instance for one turn. */
+  readonly models: AgentModels
+  /** Its model in this run, with those that step in for it. */
+  readonly chain: ModelChain
   readonly compaction: Compaction
   readonly toolbox: RunToolbox
   readonly environment: ToolEnvironment

@@ -1,57 +1,66 @@
 import type { Agent, AgentFile } from '../agent-file/agent-file.ts'
 import type { LanguageModel, Models } from '../models/models.ts'
-import { Refusal } from '../protocol/protocol.ts'
-import type { Compaction } from './agent-at-work.ts'
-import { findModel, modelOf, type ResolvedModel, resolveModel } from './model-resolution.ts'
+import { parseDuration, Refusal } from '../protocol/protocol.ts'
+import { ModelChain } from './model-chain.ts'
+import { findModel, modelOf, resolveModel } from './model-resolution.ts'
+import { openSelector } from './model-selector.ts'
 import { RunFailure } from './run-failure.ts'
-import type { RunContext } from './runtime.ts'
 
-const usualThreshold = 0.9
+/**
+ * The models of one agent. Keeps what it has opened, since a chain remembers which of its models has just failed.
+ */
+export class AgentModels {
+  readonly #file: AgentFile
+  readonly #agent: Agent
+  readonly #models: Models
+  readonly #chains = new Map<string, Promise<ModelChain>>()
 
-/** The models that an agent works with. */
-export interface AgentModels {
-  readonly model: LanguageModel
-  readonly titleModel: LanguageModel
-  readonly compaction: Compaction
-}
-
-/** The reference was good when the session took it; the file may have changed since. */
-export async function openAgentModels(
-  { file, models }: { readonly file: AgentFile; readonly models: Models },
-  agent: Agent,
-  context: RunContext,
-): Promise<AgentModels> {
-  const ref = context.modelOf(agent.Name) ?? modelOf(agent)
-  const resolved = resolvedForRun(file, ref)
-  const model = await models.open(resolved.definition).catch(failed)
-  const other = async (reference: string | undefined): Promise<LanguageModel> => {
-    // A model that makes no titles or summaries is no reason not to answer.
-    const definition = reference === undefined ? undefined : findModel(file, reference)?.definition
-    return definition === undefined ? model : await models.open(definition).catch(() => model)
+  constructor(file: AgentFile, agent: Agent, models: Models) {
+    this.#file = file
+    this.#agent = agent
+    this.#models = models
   }
-  return {
-    model,
-    titleModel: context.untitled ? await other(resolved.titleModel) : model,
-    compaction: compactionOf(agent, model, await other(agent.compaction_model)),
+
+  /** What its chain remembers is worth keeping between runs: who failed, and whose turn it is. */
+  get isLasting(): boolean {
+    const { model = '', fallback } = this.#agent
+    return model.includes(',') || (fallback?.models ?? []).length > 0
   }
-}
 
-/** With a smaller model for summaries, the smaller window counts. A window that nobody knows is never full. */
-function compactionOf(agent: Agent, model: LanguageModel, compacting: LanguageModel): Compaction {
-  const window = Math.min(model.contextLimit ?? Infinity, compacting.contextLimit ?? Infinity)
-  const isOn = agent.session_compaction !== false && window !== Infinity
-  return { model: compacting, threshold: isOn ? window * (agent.compaction_threshold ?? usualThreshold) : undefined }
-}
+  /**
+   * The model that a reference names, with the agent's fallbacks behind it; the agent's own without a reference. Throws a
+   * `RunFailure`: the reference was good when it was taken, but the file and the environment may have changed since.
+   */
+  async chain(ref: string = modelOf(this.#agent)): Promise<ModelChain> {
+    const known = this.#chains.get(ref) ?? openChain(this.#file, this.#agent, ref, this.#models)
+    this.#chains.set(ref, known)
+    return await known.catch((error: unknown) => {
+      this.#chains.delete(ref)
+      if (error instanceof Refusal) throw new RunFailure('model_error', error.message, { cause: error })
+      throw error
+    })
+  }
 
-function resolvedForRun(file: AgentFile, ref: string): ResolvedModel {
-  try {
-    return resolveModel(file, ref)
-  } catch (error) {
-    return failed(error)
+  /** What names a conversation that `ref` answers. A model that makes no titles is no reason not to answer. */
+  async titleModel(ref: string = modelOf(this.#agent)): Promise<LanguageModel> {
+    const { current } = await this.chain(ref)
+    const named = findModel(this.#file, ref, this.#models)?.titleModel
+    const resolved = named === undefined ? undefined : findModel(this.#file, named, this.#models)
+    return resolved ? await this.#models.open(resolved.definition).catch(() => current) : current
   }
 }
 
-function failed(error: unknown): never {
-  if (error instanceof Refusal) throw new RunFailure('model_error', error.message, { cause: error })
-  throw error
+/**
+ * Opens a model with the agent's fallbacks behind it; touches no network. Refuses `invalid_model`, with details where a
+ * model is asked for what is not built.
+ */
+export async function openChain(file: AgentFile, agent: Agent, ref: string, models: Models): Promise<ModelChain> {
+  const { models: fallbacks = [], retries, cooldown } = agent.fallback ?? {}
+  const open = (ref: string) => openSelector(resolveModel(file, ref, models), models)
+  const primary = await open(ref)
+  const others = await Promise.all(fallbacks.map(open))
+  return new ModelChain(primary, others, {
+    retries,
+    cooldownMs: cooldown === undefined ? undefined : parseDuration(cooldown),
+  })
 }

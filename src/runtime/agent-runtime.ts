@@ -1,6 +1,6 @@
 import type { Agent } from '../agent-file/agent-file.ts'
-import { openAgentModels } from './agent-models.ts'
 import { compact } from './compaction.ts'
+import { compactionOf } from './compaction-model.ts'
 import type { Orders } from './delegation.ts'
 import { createModelSwitch } from './model-switch.ts'
 import type { Runtime } from './runtime.ts'
@@ -20,11 +20,12 @@ function memberRuntime(team: Team, agent: Agent, orders: Orders | undefined): Ru
     safetyPolicy: agent.safety ?? file.runtime?.safety,
     models: createModelSwitch(file, agent, models),
     get isLasting() {
-      return team.hasToolsets
+      return team.isLasting
     },
     run: (context) => teamRun(team, agent, context, orders),
     compact: async function* (context, { prompt }) {
-      const { compaction } = await openAgentModels(team, agent, context)
+      const ref = context.modelOf(agent.Name)
+      const compaction = await compactionOf(team, agent, await team.modelsOf(agent).chain(ref), ref)
       const { signal } = context
       yield* compact({ agent, context, compaction, signal }, prompt)
       return 'normal'

@@ -5,7 +5,9 @@ import type { Models } from '../models/models.ts'
 import { type ErrorDetail, Refusal } from '../protocol/protocol.ts'
 import type { ToolEnvironment } from '../tools/tools.ts'
 import { createTeam } from './agent-runtime.ts'
+import { toolsetsOf } from './agent-toolsets.ts'
 import { modelOf, resolveModel } from './model-resolution.ts'
+import { openSelector } from './model-selector.ts'
 import { ownToolsets } from './own-toolsets.ts'
 import { RunToolbox } from './run-toolbox.ts'
 import type { AgentRef, Agents, Runtime } from './runtime.ts'
@@ -51,12 +53,11 @@ export function createAgents(options: AgentsOptions): Agents {
       const isSame = known?.version === version && known.source === ref.source && known.workingDir === workingDir
       if (current !== undefined && isSame && current.agent === agent.Name) return current
       const inAgent = unsupportedInAgent(file, agent)
-      const path = `agents.${agent.Name}.model`
-      const inModel = unsupportedInModel(modelOf(agent), file.models, path)
-      const refusal = inModel.length === 0 ? await refusalOf(file, agent, models) : undefined
-      if (refusal && inAgent.length === 0) throw refusal
-      const unusable = refusal ? [{ path, message: refusal.message }] : []
-      refuse(agent, [...inAgent, ...inModel, ...unusable])
+      const inModels = modelsOf(file, agent).flatMap(([, ref]) => unsupportedInModel(ref, file.models))
+      const refused = inModels.length === 0 ? await refusedModel(file, agent, models) : undefined
+      if (refused && inAgent.length === 0) throw refused.refusal
+      const unusable = refused ? [{ path: refused.path, message: refused.refusal.message }] : []
+      refuse(agent, [...inAgent, ...inModels, ...unusable])
       // Another agent of the same team finds the toolsets of that team as they are.
       const team = isSame ? known.team : createTeam({ file, models, environment: environmentIn(workingDir) })
       const runtime = team.open(agent)
@@ -101,13 +102,33 @@ function refuse(agent: Agent, details: readonly ErrorDetail[]): void {
   throw new Refusal('agent_not_supported', `The agent ${agent.Name} cannot run: ${sentences}`, { details })
 }
 
+/** Where the models are named that answer for the agent, and the names. */
+function modelsOf(file: AgentFile, agent: Agent): readonly (readonly [path: string, ref: string])[] {
+  const path = `agents.${agent.Name}`
+  const fallbacks = agent.fallback?.models ?? []
+  return [
+    [`${path}.model`, modelOf(agent)],
+    ...fallbacks.map((ref, index) => [`${path}.fallback.models[${index}]`, ref] as const),
+    ...toolsetsOf(file, agent).flatMap(({ path, config: { model } }) =>
+      model === undefined ? [] : [[`${path}.model`, model] as const],
+    ),
+  ]
+}
+
+interface RefusedModel {
+  readonly path: string
+  readonly refusal: Refusal
+}
+
 /** Opening a model touches no network: what is wrong with it is known before the first run. */
-async function refusalOf(file: AgentFile, agent: Agent, models: Models): Promise<Refusal | undefined> {
-  try {
-    await models.open(resolveModel(file, modelOf(agent)).definition)
-    return undefined
-  } catch (error) {
-    if (error instanceof Refusal) return error
-    throw error
+async function refusedModel(file: AgentFile, agent: Agent, models: Models): Promise<RefusedModel | undefined> {
+  for (const [path, ref] of modelsOf(file, agent)) {
+    try {
+      await openSelector(resolveModel(file, ref, models), models)
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal
+      return { path, refusal }
+    }
   }
+  return undefined
 }

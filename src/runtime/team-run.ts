@@ -1,8 +1,8 @@
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { StopReason } from '../protocol/protocol.ts'
 import type { AgentAtWork, SharedWork } from './agent-at-work.ts'
-import { openAgentModels } from './agent-models.ts'
 import { Budgets } from './budgets.ts'
+import { compactionOf } from './compaction-model.ts'
 import type { Orders } from './delegation.ts'
 import { loop } from './loop.ts'
 import { ownToolsets } from './own-toolsets.ts'
@@ -19,7 +19,7 @@ import { withTitle } from './title.ts'
 const mostHandoffs = 50
 
 /** An agent that is ready, but for the signal it works under. */
-type Ready = Omit<AgentAtWork, 'signal'> & { readonly titleModel: AgentAtWork['model'] }
+type Ready = Omit<AgentAtWork, 'signal'>
 
 /** One run of a team, from the agent that it begins with to the one that it ends with. */
 export async function* teamRun(
@@ -32,7 +32,8 @@ export async function* teamRun(
     const first = yield* beginWork(team, start, context, orders)
     const turns = (signal: AbortSignal) => relay(team, first, orders, signal)
     if (!context.untitled) return yield* turns(context.signal)
-    return yield* withTitle(turns, first.titleModel, context.history, context.signal)
+    const titleModel = await first.models.titleModel(context.modelOf(start.Name))
+    return yield* withTitle(turns, titleModel, context.history, context.signal)
   } catch (error) {
     if (context.signal.aborted) return 'canceled'
     throw error
@@ -70,7 +71,8 @@ async function* beginWork(
 ): AsyncGenerator<RuntimeEvent, Ready, void> {
   const { file, environment } = team
   const agent_name = agent.Name
-  yield teamInfo(file, agent, context.modelOf(agent.Name))
+  const ref = context.modelOf(agent.Name)
+  yield teamInfo(file, agent, ref, team.models)
   const budgets = shared.budgets.usage(agent)
   if (budgets.length > 0) yield { type: 'budget_usage', agent_name, budgets: [...budgets] }
   const toolbox = team.toolboxOf(agent)
@@ -84,8 +86,10 @@ async function* beginWork(
   const tools = new RunToolbox(toolbox, own)
   yield { type: 'mcp_init_finished', agent_name }
   yield { type: 'toolset_info', agent_name, available_tools: tools.tools.length, loading: false }
-  const models = await openAgentModels(team, agent, context)
-  return { file, agent, ...models, toolbox: tools, environment, shared, context }
+  const models = team.modelsOf(agent)
+  const chain = await models.chain(ref)
+  const compaction = await compactionOf(team, agent, chain, ref)
+  return { file, agent, models, chain, compaction, toolbox: tools, environment, shared, context }
 }
 
 function newWork({ file }: Team, context: RunContext, orders: Orders | undefined): SharedWork {

@@ -1,6 +1,7 @@
 import type { Agent, AgentFile } from '../agent-file/agent-file.ts'
 import type { Models } from '../models/models.ts'
 import { createTeamState, type ToolEnvironment } from '../tools/tools.ts'
+import { AgentModels } from './agent-models.ts'
 import type { Orders } from './delegation.ts'
 import type { Runtime } from './runtime.ts'
 import { Toolbox } from './toolbox.ts'
@@ -24,6 +25,7 @@ export class Team {
   readonly environment: ToolEnvironment
   readonly #state = createTeamState()
   readonly #toolboxes = new Map<Agent, Toolbox>()
+  readonly #models = new Map<Agent, AgentModels>()
   readonly #open: OpenMember
   #users = 0
 
@@ -34,9 +36,16 @@ export class Team {
     this.environment = environment
   }
 
-  /** Some agent has toolsets that are costly to start. */
-  get hasToolsets(): boolean {
-    return [...this.#toolboxes.values()].some((toolbox) => !toolbox.isEmpty)
+  /** It holds what is costly to start, or what is worth remembering between runs. */
+  get isLasting(): boolean {
+    const hasToolsets = [...this.#toolboxes.values()].some((toolbox) => !toolbox.isEmpty)
+    return hasToolsets || [...this.#models.values()].some((models) => models.isLasting)
+  }
+
+  modelsOf(agent: Agent): AgentModels {
+    const models = this.#models.get(agent) ?? new AgentModels(this.file, agent, this.models)
+    this.#models.set(agent, models)
+    return models
   }
 
   toolboxOf(agent: Agent): Toolbox {

@@ -1,9 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import type { Agent } from '../agent-file/agent-file.ts'
-import type { LanguageModel, ModelFinish } from '../models/models.ts'
-import type { ChatMessage, Message, Spending, TokenUsage, ToolCall } from '../protocol/protocol.ts'
+import type { LanguageModel, ModelFinish, ModelPart } from '../models/models.ts'
+import type { ChatMessage, Message, Spending, TokenUsage, Tool, ToolCall } from '../protocol/protocol.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
-import { streamWithRetries } from './retry.ts'
+import type { Answering, ModelChain } from './model-chain.ts'
 import type { RuntimeEvent } from './runtime.ts'
+import { textToolCalls } from './text-tool-calls.ts'
+import { toolName } from './tool-name.ts'
 
 /** Who answers, and what it is asked. */
 export interface TurnInput {
@@ -11,6 +14,8 @@ export interface TurnInput {
   readonly messages: readonly ChatMessage[]
   /** What the session has cost before. */
   readonly spent: number
+  /** Who answers this turn, if not the agent's own models. */
+  readonly chain?: ModelChain | undefined
 }
 
 /**
@@ -18,16 +23,15 @@ export interface TurnInput {
  * model wants called.
  */
 export async function* turn(input: TurnInput): AsyncGenerator<RuntimeEvent, readonly ToolCall[], void> {
-  const { agent, model } = input.work
-  yield agentInfo(agent, model)
+  const { agent } = input.work
   const answer = yield* stream(input)
-  const { finish, content, reasoning } = answer
+  const { model, finish, content, reasoning } = answer
   const empty = !content && !reasoning && finish.tool_calls.length === 0
   if (finish.finish_reason === 'refusal') yield warning(agent, 'The model refused to answer.')
   else if (empty) yield warning(agent, 'The model answered nothing.')
   input.work.shared.budgets.spend(agent, spendingOf(finish), model.price === undefined)
   if (empty) return []
-  const message: Message = { agent_name: agent.Name, message: stored(answer, model) }
+  const message: Message = { agent_name: agent.Name, message: stored(answer) }
   yield { type: 'message_added', message }
   yield { type: 'token_usage', agent_name: agent.Name, usage: tokenUsage(finish, model, input.spent) }
   return finish.tool_calls
@@ -40,19 +44,27 @@ function spendingOf({ usage, cost }: ModelFinish): Spending {
 }
 
 interface Answer {
+  readonly model: LanguageModel
   readonly content: string
   readonly reasoning: string
   readonly finish: ModelFinish
 }
 
-async function* stream({ work, messages }: TurnInput): AsyncGenerator<RuntimeEvent, Answer, void> {
-  const { agent, model, signal, toolbox } = work
+async function* stream({ work, messages, chain = work.chain }: TurnInput): AsyncGenerator<RuntimeEvent, Answer, void> {
+  const { agent, signal, toolbox } = work
   const agent_name = agent.Name
   const { tools } = toolbox
+  let model = chain.current
   let content = ''
   let reasoning = ''
-  for await (const part of streamWithRetries(model, { purpose: 'turn', messages, tools }, signal)) {
+  const nameOf = (written: string) => toolName(written, (name) => tools.some((tool) => tool.name === name))
+  const parts = chain.stream({ purpose: 'turn', messages, tools, format: agent.structured_output }, signal)
+  for await (const part of tools.length > 0 ? textToolCalls(parts, newId) : parts) {
     switch (part.type) {
+      case 'answering':
+        model = part.model
+        yield* answering(agent, part)
+        break
       case 'text':
         content += part.text
         yield { type: 'agent_choice', agent_name, content: part.text }
@@ -61,21 +73,61 @@ async function* stream({ work, messages }: TurnInput): AsyncGenerator<RuntimeEve
         reasoning += part.text
         yield { type: 'agent_choice_reasoning', agent_name, content: part.text }
         break
-      case 'tool_call': {
-        const call = { name: part.name, arguments: part.arguments }
-        const tool_definition = tools.find(({ name }) => name === part.name)
-        const tool_call = { id: part.id, type: 'function', function: call }
-        yield { type: 'partial_tool_call', agent_name, tool_call, ...(tool_definition && { tool_definition }) }
+      case 'tool_call':
+        yield partialCall(agent, part, tools, nameOf)
         break
-      }
       case 'finish':
-        return { content, reasoning, finish: part }
+        return { model, content, reasoning, finish: renamed(part, nameOf) }
     }
   }
   throw new Error(`${model.ref} ended an answer without its finish`)
 }
 
-function stored({ content, reasoning, finish }: Answer, model: LanguageModel): ChatMessage {
+function partialCall(
+  agent: Agent,
+  part: Extract<ModelPart, { type: 'tool_call' }>,
+  tools: readonly Tool[],
+  nameOf: (written: string) => string,
+): RuntimeEvent {
+  const name = part.name === undefined ? undefined : nameOf(part.name)
+  const tool_call = { id: part.id, type: 'function', function: { name, arguments: part.arguments } }
+  const tool_definition = tools.find((tool) => tool.name === name)
+  return {
+    type: 'partial_tool_call',
+    agent_name: agent.Name,
+    tool_call,
+    ...(tool_definition && { tool_definition }),
+  }
+}
+
+function newId(): string {
+  return `call_${randomUUID().replaceAll('-', '')}`
+}
+
+function renamed(finish: ModelFinish, nameOf: (written: string) => string): ModelFinish {
+  const tool_calls = finish.tool_calls.map((call) => {
+    return { ...call, function: { ...call.function, name: nameOf(call.function.name ?? '') } }
+  })
+  return { ...finish, tool_calls }
+}
+
+/** Who answers now, and in whose place. */
+function* answering(agent: Agent, { model, instead }: Answering): Generator<RuntimeEvent, void, void> {
+  if (instead) {
+    yield {
+      type: 'model_fallback',
+      agent_name: agent.Name,
+      failed_model: instead.model.ref,
+      fallback_model: model.ref,
+      reason: instead.reason,
+      attempt: instead.attempt,
+      max_attempts: instead.maxAttempts,
+    }
+  }
+  yield agentInfo(agent, model)
+}
+
+function stored({ model, content, reasoning, finish }: Answer): ChatMessage {
   const { tool_calls: calls } = finish
   return {
     role: 'assistant',

@@ -9,7 +9,6 @@ type Sentences<T> = Readonly<Partial<Record<keyof T & string, string>>>
 const agentKeys: Sentences<Agent> = {
   harness: 'External harnesses are not supported yet.',
   use_skills: 'Skills are not supported yet.',
-  structured_output: 'Structured output is not supported yet.',
   code_mode_tools: 'Code mode is not supported yet.',
   add_prompt_files: 'Prompt files are not supported yet.',
   redact_secrets:
@@ -26,16 +25,8 @@ const toolsetKeys: Sentences<ToolsetConfig> = {
 }
 
 const modelKeys: Sentences<ModelConfig> = {
-  routing: 'Models that route are not supported yet.',
-  first_available: 'Choosing the first available model is not supported yet.',
   auth: 'Workload identity federation is not supported yet.',
 }
-
-/** References that stand for more than one model, or for none in particular. */
-const modelReferences: readonly { readonly matches: (ref: string) => boolean; readonly sentence: string }[] = [
-  { matches: (ref) => ref === 'auto', sentence: 'Choosing a model automatically is not supported yet.' },
-  { matches: (ref) => ref.includes(','), sentence: 'Alternating between models is not supported yet.' },
-]
 
 /** Everything that the agent, and those it can call upon, use in vain, one detail each. Models are a matter of their own. */
 export function unsupportedInAgent(file: AgentFile, agent: Agent): readonly ErrorDetail[] {
@@ -46,7 +37,18 @@ function unsupportedInMember(file: AgentFile, agent: Agent): readonly ErrorDetai
   const path = `agents.${agent.Name}.`
   const hooks = unsupportedHooks(agent.hooks ?? {}).map((detail) => ({ ...detail, path: path + detail.path }))
   const toolsets = toolsetsOf(file, agent).flatMap(unsupportedInToolset)
-  return [...toolsets, ...hooks, ...elsewhere(file, agent, path), ...used(agent, agentKeys, path)]
+  return [
+    ...toolsets,
+    ...hooks,
+    ...elsewhere(file, agent, path),
+    ...used(agent, agentKeys, path),
+    ...byTool(agent, path),
+  ]
+}
+
+function byTool({ structured_output: output }: Agent, path: string): readonly ErrorDetail[] {
+  if (output?.mode !== 'tool') return []
+  return [{ path: `${path}structured_output`, message: 'Structured output by a tool is not supported yet.' }]
 }
 
 /** Agents that the file only names are not there to be run. */
@@ -81,10 +83,13 @@ function unsupportedInToolset({ path, config }: AgentToolset): readonly ErrorDet
   return details
 }
 
-/** The same for a model: what its reference, found at `path`, asks for, or the entry of `models` that it names. */
-export function unsupportedInModel(ref: string, models: AgentFile['models'], path: string): readonly ErrorDetail[] {
-  if (models && Object.hasOwn(models, ref)) return used(models[ref] ?? {}, modelKeys, `models.${ref}.`)
-  return modelReferences.filter(({ matches }) => matches(ref)).map(({ sentence }) => ({ path, message: sentence }))
+/** The same for the entries of `models` that a reference names. */
+export function unsupportedInModel(ref: string, models: AgentFile['models']): readonly ErrorDetail[] {
+  const names = [ref, ...ref.split(',').map((name) => name.trim())]
+  return [...new Set(names)].flatMap((name) => {
+    const model = models && Object.hasOwn(models, name) ? models[name] : undefined
+    return model ? used(model, modelKeys, `models.${name}.`) : []
+  })
 }
 
 function used(where: object, sentences: Readonly<Record<string, string | undefined>>, path: string): ErrorDetail[] {

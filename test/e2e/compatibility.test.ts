@@ -108,9 +108,10 @@ describe("The ancestor's client", () => {
     await using house = await House.open({ files: { agent: file } })
     const client = new AncestorClient(house.url)
     const { id } = await newSession(client)
-    for (const route of ['compact', 'pause', 'undo', 'reset', 'mcp/prompts', 'toolsets/x/restart']) {
+    for (const route of ['pause', 'undo', 'reset', 'mcp/prompts', 'toolsets/x/restart']) {
       expect((await client.call('POST', `/api/sessions/${id}/${route}`, {})).status).toBe(404)
     }
+    expect((await client.call('POST', `/api/sessions/${id}/compact`, {})).status).toBe(409)
     expect((await client.call('GET', `/api/sessions/nobody/snapshot`)).body).toMatchObject({ code: 'unknown_session' })
   })
 

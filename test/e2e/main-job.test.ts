@@ -53,8 +53,7 @@ const jobs: readonly Job[] = [
     from: 'agents',
     file: 'echo-agent.yaml',
     model: 'anthropic/claude-sonnet-4-6',
-    // Its price is not in the list.
-    cost: 0,
+    cost: (42 * 3 + 13 * 15) / 1e6,
   },
   {
     ...anthropic,

@@ -64,7 +64,7 @@ describe('A client sees', () => {
 
   test.each([
     ['that the key is wrong', [fails(401)], 'model_error'],
-    ['that the provider limits the rate', [fails(429, { 'retry-after': '7' })], 'rate_limited'],
+    ['that the provider limits the rate', [fails(429, { 'retry-after': '70' })], 'rate_limited'],
     ['that the request is too large', [fails(413)], 'request_too_large'],
     ['that the provider failed three times', [fails(500), fails(503), fails(500)], 'model_error'],
   ] as const)('%s, in a session that goes on', async (_, answers, code) => {
@@ -82,6 +82,26 @@ describe('A client sees', () => {
     await using house = await House.open({ files: { it: openai(upstream.url) }, variables })
     await checkUsable(house, await createSession(house.client, { title: 'A title' }))
     expect(upstream.calls).toHaveLength(3)
+  })
+
+  test('which model stepped in after a 429, and that it stays for the next run', async () => {
+    await using limited = await startUpstream(fails(429, { 'retry-after': '7' }))
+    await using other = await startUpstream(fine)
+    const model = (name: string, url: string) => ({ provider: 'openai', model: name, base_url: url })
+    const it = JSON.stringify({
+      models: { first: model('gpt-4o', limited.url), second: model('gpt-4o-mini', other.url) },
+      agents: { root: { model: 'first', fallback: { models: ['second'] } } },
+    })
+    await using house = await House.open({ files: { it }, variables })
+    const { id, frames } = await run(house)
+    expect(frames.filter(({ event }) => event.type === 'model_fallback').map(({ event }) => event)).toMatchObject([
+      { session_id: id, failed_model: 'openai/gpt-4o', fallback_model: 'openai/gpt-4o-mini', attempt: 1 },
+    ])
+    expect(said(frames)).toBe('Here I am')
+    const { messages } = await snapshotOf(house.client, id)
+    expect(messages?.at(-1)?.message).toMatchObject({ model: 'openai/gpt-4o-mini' })
+    await checkUsable(house, id)
+    expect([limited.calls.length, other.calls.length]).toEqual([1, 2])
   })
 
   test('what had come of an answer that is cut half-way, and keeps it', async () => {

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { createModels, type ModelDefinition, parseModelRef } from '../../src/models/models.ts'
 import { Refusal, type Tool } from '../../src/protocol/protocol.ts'
 import { collect, turn, user } from './collect.ts'
-import { bodyOf, httpServer } from './http-server.ts'
+import { env, sentBy } from './sent-by.ts'
 
 const models = createModels({ env: {} })
 
@@ -81,7 +81,11 @@ describe('facts', () => {
     ['openai', 'gpt-4o-2024-08-06', 128_000, 2.5],
     ['anthropic', 'claude-sonnet-4-0', 200_000, 3],
     ['anthropic', 'claude-opus-4-1-20250805', 200_000, 15],
+    ['anthropic', 'claude-sonnet-4-6', 1_000_000, 3],
     ['mistral', 'mistral-small-latest', 131_072, 0.1],
+    ['mistral', 'mistral-medium-latest', 262_144, 1.5],
+    ['mistral', 'mistral-medium-2505', 131_072, 0.4],
+    ['openrouter', 'meta-llama/llama-3.3-70b-instruct', 131_072, 0.1],
   ])('knows %s/%s', (provider, model, contextLimit, input) => {
     expect(models.facts({ provider, model })).toMatchObject({ contextLimit, price: { input } })
   })
@@ -119,7 +123,6 @@ test.each([
 })
 
 describe('what is sent', () => {
-  const env = { OPENAI_API_KEY: 'k-openai', ANTHROPIC_API_KEY: 'k', GOOGLE_API_KEY: 'k', MISTRAL_API_KEY: 'k' }
   const tool: Tool = {
     name: 'read_file',
     category: 'filesystem',
@@ -127,24 +130,6 @@ describe('what is sent', () => {
     parameters: { type: 'object', properties: { path: { type: 'string' } }, required: ['path'] },
     annotations: {},
     outputSchema: null,
-  }
-
-  /** The path, key and body of the one request that a call makes. */
-  async function sentBy(definition: ModelDefinition, more: Parameters<typeof turn>[1] = {}) {
-    const requests: { path: string; key: string; body: unknown }[] = []
-    await using server = await httpServer(async (request, response) => {
-      const { authorization = '', 'x-api-key': own = '', 'x-goog-api-key': google = '' } = request.headers
-      requests.push({ path: request.url ?? '', key: `${authorization}${own}${google}`, body: await bodyOf(request) })
-      response.writeHead(418).end()
-    })
-    const model = await createModels({ env }).open({
-      ...definition,
-      base_url: server.url + (definition.base_url ?? ''),
-    })
-    await collect(model, turn([user('hi')], more)).catch(() => undefined)
-    const [request] = requests
-    if (!request || requests.length > 1) throw new Error('not exactly one request came')
-    return request
   }
 
   test('goes to each provider at its path with its key', async () => {
@@ -230,6 +215,11 @@ describe('what is sent', () => {
       { thinking: { type: 'enabled', budget_tokens: 4000 } },
     ],
     [
+      'a budget for the task to Anthropic',
+      { provider: 'anthropic', model: 'claude-opus-4-7', task_budget: 50_000 },
+      { output_config: { task_budget: { type: 'tokens', total: 50_000 } } },
+    ],
+    [
       'a number of tokens to Google',
       { provider: 'google', model: 'gemini-2.5-pro', thinking_budget: 2048 },
       { generationConfig: { thinkingConfig: { thinkingBudget: 2048, includeThoughts: true } } },
@@ -242,6 +232,16 @@ describe('what is sent', () => {
   ])('carries %s', async (_, definition, expected) => {
     const { body } = await sentBy(definition, { tools: [tool] })
     expect(body).toMatchObject(expected)
+  })
+
+  test('rounds a budget for the task up to what Anthropic takes', async () => {
+    const { body } = await sentBy({ provider: 'anthropic', model: 'claude-opus-4-7', task_budget: 5 })
+    expect(body).toMatchObject({ output_config: { task_budget: { total: 20_000 } } })
+  })
+
+  test('holds no budget for the task where only Anthropic knows one', async () => {
+    const { body } = await sentBy({ provider: 'openai', model: 'gpt-4o', task_budget: 50_000 })
+    expect(JSON.stringify(body)).not.toContain('50000')
   })
 
   test('asks for little thinking where it is off, and says nothing about it to models that do not think', async () => {

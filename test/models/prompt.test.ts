@@ -147,6 +147,35 @@ describe('attachments', () => {
     ])
   })
 
+  test('are told by name to a model that cannot be shown them', () => {
+    const parts: NonNullable<ChatMessage['multi_content']> = [
+      { type: 'image_url', image_url: { url: `data:image/png;base64,${png}` } },
+      { type: 'image_url', image_url: { url: 'https://example.com/a.png' } },
+      { type: 'document', document: { name: 'b.png', mime_type: 'image/png', source: { inline_data: png } } },
+      {
+        type: 'document',
+        document: { name: 'a.pdf', mime_type: 'application/pdf', source: { inline_data: 'JVBERg==' } },
+      },
+    ]
+    const noted = [
+      text('[attachment an image: this model takes no images]'),
+      text('[attachment https://example.com/a.png: this model takes no images]'),
+      text('[attachment b.png: this model takes no images]'),
+    ]
+    const pdf = text('[attachment a.pdf: this model takes no PDFs]')
+    expect(sent(parts, { ...chat, capabilities: { image: false, pdf: false } })).toEqual([...noted, pdf])
+    expect(sent(parts, { ...chat, capabilities: { image: false } })).toMatchObject([...noted, { type: 'file' }])
+    expect(sent(parts, { ...chat, capabilities: { image: true, pdf: false } })).toMatchObject([
+      { type: 'file' },
+      { type: 'file' },
+      { type: 'file' },
+      pdf,
+    ])
+    const image = { type: 'image_url' as const, image_url: { url: `data:image/png;base64,${png}` } }
+    const messages = [user('go'), called('a'), result('a', 'see', { multi_content: [image] })]
+    expect(JSON.stringify(prompt(messages, { ...anthropic, capabilities: { image: false } }))).not.toContain(png)
+  })
+
   test('of a result go into it, or follow it where results are text', () => {
     const image = { type: 'image_url' as const, image_url: { url: `data:image/png;base64,${png}` } }
     const messages = [

@@ -24,7 +24,7 @@ it('tells a run in the order that clients know', async () => {
 
 it('tells only events that the protocol knows', async () => {
   const script = [[{ reasoning: 'hm' }, { tool_call: { name: 'x', arguments: { a: 1 } } }], [{ text: 'done' }]]
-  const runtime = runtimeOf(scripted(script, 'fallback: {models: [openai/gpt-4o]}\nwelcome_message: hello'))
+  const runtime = runtimeOf(scripted(script, 'welcome_message: hello'))
   const outcome = await carryOut(runtime, session([user('hi')], { untitled: true }))
   const envelope = { session_id: 's', timestamp: 't', message_id: 'm', session_position: 0 }
   for (const event of outcome.events) {

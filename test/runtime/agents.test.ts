@@ -68,15 +68,16 @@ it('counts what there is when a toolset cannot be started, also one that a run r
 
 it('names everything that an agent uses in vain, each once', async () => {
   const keys = 'toolsets: [{type: git}, {type: plan}]\nsub_agents: [other/one]\ncache: {enabled: true}'
-  const routed = scripted([[]], keys).replace('model: test', 'model: test\n    routing: [{model: a/b, examples: [x]}]')
-  const refusal = await refusalOf((await agents({ routed })).open({ source: 'routed' }))
+  const auth = `{type: workload_identity_federation, workload_identity_federation: {federation_rule_id: a, organization_id: b, identity_token: {env: C}}}`
+  const signed = scripted([[]], keys).replace('model: test', `model: test\n    auth: ${auth}`)
+  const refusal = await refusalOf((await agents({ signed })).open({ source: 'signed' }))
   expect(refusal.code).toBe('agent_not_supported')
   expect(refusal.details?.map(({ path }) => path)).toEqual([
     'agents.root.toolsets[0]',
     'agents.root.toolsets[1]',
     'agents.root.sub_agents',
     'agents.root.cache',
-    'models.played.routing',
+    'models.played.auth',
   ])
   expect(refusal.message).toContain('Toolsets of type plan are not supported yet.')
 })
@@ -84,7 +85,7 @@ it('names everything that an agent uses in vain, each once', async () => {
 const agentKeys = [
   'harness: {type: codex}',
   'use_skills: [shared]',
-  'structured_output: {name: x, schema: {type: object}}',
+  'structured_output: {name: x, mode: tool, schema: {type: object}}',
   'code_mode_tools: true',
   'add_prompt_files: [AGENTS.md]',
   'redact_secrets: true',
@@ -116,17 +117,27 @@ it.each(agentKeys)('refuses an agent with %s', async (keys) => {
 })
 
 it.each([
-  ['a model that is chosen automatically', 'agents: {root: {model: auto}}', 'agents.root.model'],
-  ['no model at all', 'agents: {root: {instruction: hi}}', 'agents.root.model'],
-  ['models that alternate', 'agents: {root: {model: "openai/a,openai/b"}}', 'agents.root.model'],
+  ['a model that is chosen automatically', 'agents: {root: {model: auto}}'],
+  ['no model at all', 'agents: {root: {instruction: hi}}'],
   [
     'the first model that is available',
-    'agents: {root: {model: any}}\nmodels: {any: {first_available: [openai/a]}}',
-    'models.any.first_available',
+    'agents: {root: {model: any}}\nmodels: {any: {first_available: [openai/a, anthropic/b]}}',
   ],
-])('refuses an agent with %s', async (_, agent, path) => {
+])('names the keys that would help an agent with %s', async (_, agent) => {
   const refusal = await refusalOf((await agents({ agent })).open({ source: 'agent' }))
-  expect(refusal).toMatchObject({ code: 'agent_not_supported', details: [{ path }] })
+  expect(refusal).toMatchObject({ code: 'invalid_model', message: expect.stringMatching(/OPENAI_API_KEY.*\./) })
+  expect(refusal.message).toContain('ANTHROPIC_API_KEY')
+})
+
+it('refuses an agent whose fallback cannot be used', async () => {
+  const keys = 'fallback: {models: [openai/gpt-4o, amazon-bedrock/nova]}'
+  const files = { alone: scripted([[]], keys), more: scripted([[]], `${keys}\ncache: {path: x}`) }
+  const served = await agents(files)
+  expect(await refusalOf(served.open({ source: 'alone' }))).toMatchObject({ code: 'invalid_model' })
+  expect((await refusalOf(served.open({ source: 'more' }))).details?.map(({ path }) => path)).toEqual([
+    'agents.root.cache',
+    'agents.root.fallback.models[1]',
+  ])
 })
 
 it.each(['amazon-bedrock/nova', 'nobody/knows'])('refuses an agent on the model %s', async (model) => {
@@ -154,6 +165,7 @@ session_compaction: false
 compaction_threshold: 0.5
 max_tool_result_tokens: 5
 commands: {a: b}
+structured_output: {name: x, schema: {type: object}}
 cache: {enabled: false}
 skills: false
 toolsets: []

@@ -41,10 +41,34 @@ it.each([
   [429, 'rate_limited'],
   [413, 'request_too_large'],
 ])('fails at once on status %i with code %s', async (status, code) => {
-  await using upstream = await startUpstream(fails(status, { 'retry-after': '1' }))
+  await using upstream = await startUpstream(fails(status, { 'retry-after': '61' }))
   const outcome = await carryOut(runtimeOf(served(upstream.url), env), session([user('hi')]))
   expect(outcome.error).toMatchObject({ name: 'RunFailure', code })
   expect(upstream.calls).toHaveLength(1)
+})
+
+it('waits out a rate limit as long as the provider asks where no other model can be asked', async () => {
+  await using upstream = await startUpstream(fails(429, { 'retry-after-ms': '5' }), says('in time'))
+  const outcome = await carryOut(runtimeOf(served(upstream.url), env), session([user('hi')]))
+  expect(text(outcome)).toBe('in time')
+  expect(upstream.calls).toHaveLength(2)
+})
+
+it('gives up on a rate limit that does not pass', async () => {
+  await using upstream = await startUpstream(fails(429, { 'retry-after-ms': '5' }))
+  const outcome = await carryOut(runtimeOf(served(upstream.url), env), session([user('hi')]))
+  expect(outcome.error).toMatchObject({ code: 'rate_limited' })
+  expect(upstream.calls).toHaveLength(3)
+})
+
+it('leaves while it waits out a rate limit', async () => {
+  const talk = session([user('hi')])
+  await using upstream = await startUpstream((response) => {
+    fails(429, { 'retry-after': '50' })(response)
+    talk.stop()
+  })
+  const outcome = await carryOut(runtimeOf(served(upstream.url), env), talk)
+  expect(outcome.reason).toBe('canceled')
 })
 
 it('names the variable of a missing key', async () => {
@@ -94,4 +118,14 @@ it('sends what was said, and what is steered in from the next call on', async ()
       ['user', 'second'],
     ],
   ])
+})
+
+it('asks for the structured output that the agent is for', async () => {
+  await using upstream = await startUpstream(says('{"answer":"42"}'))
+  const keys =
+    'structured_output: {name: verdict, strict: true, schema: {type: object, properties: {answer: {type: string}}}}'
+  const outcome = await carryOut(runtimeOf(served(upstream.url, keys), env), session([user('hi')], { untitled: true }))
+  expect(text(outcome)).toBe('{"answer":"42"}')
+  const formats = upstream.calls.map(({ response_format }) => response_format).sort()
+  expect(formats).toMatchObject([{ type: 'json_schema', json_schema: { name: 'verdict', strict: true } }, undefined])
 })

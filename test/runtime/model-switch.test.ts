@@ -25,7 +25,8 @@ function current(list: readonly ModelChoice[]): readonly string[] {
 
 it('offers the models of the file and those that its agents name inline, with what they cost', () => {
   const list = choices(runtime)
-  expect(list.map(({ ref }) => ref)).toEqual(['fast', 'anthropic/claude-sonnet-4-5'])
+  expect(list.map(({ ref }) => ref)).toEqual(['fast', 'router', 'anthropic/claude-sonnet-4-5', 'openai/gpt-4o,fast'])
+  expect(list.at(-1)).toMatchObject({ provider: 'openai', model: 'gpt-4o' })
   expect(list[0]).toEqual({
     name: 'fast',
     ref: 'fast',
@@ -37,14 +38,14 @@ it('offers the models of the file and those that its agents name inline, with wh
     output_cost: 2,
     context_limit: 1000,
   })
-  expect(list[1]?.context_limit).toBeGreaterThan(0)
+  expect(list[2]?.context_limit).toBeGreaterThan(0)
 })
 
 it.each([
-  ['the default without an override', undefined, 'fast', 2],
-  ['the override', 'anthropic/claude-sonnet-4-5', 'anthropic/claude-sonnet-4-5', 2],
-  ['an override that the file does not know', 'openai/gpt-4o', 'openai/gpt-4o', 3],
-  ['an override that means nothing any more', 'gone', 'gone', 3],
+  ['the default without an override', undefined, 'fast', 4],
+  ['the override', 'anthropic/claude-sonnet-4-5', 'anthropic/claude-sonnet-4-5', 4],
+  ['an override that the file does not know', 'openai/gpt-4o', 'openai/gpt-4o', 5],
+  ['an override that means nothing any more', 'gone', 'gone', 5],
 ])('marks exactly one choice as current: %s', (_, override, ref, length) => {
   const list = choices(runtime, override)
   expect(current(list)).toEqual([ref])
@@ -59,9 +60,12 @@ it('keeps models that the session brought itself, each once', () => {
   ])
 })
 
-it.each(['fast', 'openai/gpt-4o', 'gateway/any/model', 'ollama/llama3:8b'])('takes the reference %s', async (ref) => {
-  await expect(runtime.models?.check(ref)).resolves.toBeUndefined()
-})
+it.each(['fast', 'openai/gpt-4o', 'gateway/any/model', 'ollama/llama3:8b', 'openai/a, openai/b', 'router'])(
+  'takes the reference %s',
+  async (ref) => {
+    await expect(runtime.models?.check(ref)).resolves.toBeUndefined()
+  },
+)
 
 it.each([
   '',
@@ -69,11 +73,17 @@ it.each([
   'nobody/knows',
   'amazon-bedrock/nova',
   'auto',
-  'openai/a,openai/b',
-  'router',
+  'openai/a,slow',
+  'openai/a,',
+  ',',
   '/x',
   'x/',
   'toString',
 ])('refuses the reference "%s"', async (ref) => {
   await expect(runtime.models?.check(ref)).rejects.toMatchObject({ name: 'Refusal', code: 'invalid_model' })
+})
+
+it('offers the model that auto stands for as the default of an agent without one', () => {
+  const list = choices(runtimeOf('agents: {root: {}}', { OPENAI_API_KEY: 'k' }))
+  expect(list).toMatchObject([{ ref: 'auto', provider: 'openai', is_default: true, is_current: true }])
 })
