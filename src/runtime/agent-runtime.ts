@@ -25,7 +25,8 @@ function memberRuntime(team: Team, agent: Agent, orders: Orders | undefined): Ru
     run: (context) => teamRun(team, agent, context, orders),
     compact: async function* (context, { prompt }) {
       const ref = context.modelOf(agent.Name)
-      const compaction = await compactionOf(team, agent, await team.modelsOf(agent).chain(ref), ref)
+      const chain = await team.modelsOf(agent).chain(ref)
+      const compaction = await compactionOf({ file, models: team.opening(agent) }, agent, chain, ref)
       const { signal } = context
       yield* compact({ agent, context, compaction, signal }, prompt)
       return 'normal'

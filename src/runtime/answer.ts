@@ -2,6 +2,7 @@ import type { ChatMessage, Item, ToolCall } from '../protocol/protocol.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { compact } from './compaction.ts'
 import { handoffRules } from './handoff-toolset.ts'
+import type { ModelChain } from './model-chain.ts'
 import { prompt } from './prompt.ts'
 import { RunFailure } from './run-failure.ts'
 import type { RuntimeEvent } from './runtime.ts'
@@ -9,15 +10,16 @@ import { transferRules } from './transfer-toolset.ts'
 import { turn } from './turn.ts'
 
 /**
- * Lets the model answer the conversation as it is now. A history that does not fit is compacted and tried once more.
+ * Lets the model, or for this once another, answer the conversation as it is now. A history that does not fit is compacted and tried once more.
  * Returns the tools that the model wants called.
  */
 export async function* answer(
   work: AgentAtWork,
   beginning: readonly string[],
+  chain: ModelChain = work.chain,
 ): AsyncGenerator<RuntimeEvent, readonly ToolCall[], void> {
   const { agent, context } = work
-  const ask = () => turn({ work, messages: messagesFor(work, beginning), spent: spent(context.history) })
+  const ask = () => turn({ work, chain, messages: messagesFor(work, beginning), spent: spent(context.history) })
   try {
     return yield* ask()
   } catch (error) {

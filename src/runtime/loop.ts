@@ -4,7 +4,9 @@ import { unlessAborted } from '../tools/tools.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { answer } from './answer.ts'
 import { compact } from './compaction.ts'
+import { plainCall } from './description-parameter.ts'
 import { createLoopDetector } from './loop-detector.ts'
+import type { ModelChain } from './model-chain.ts'
 import { RunFailure } from './run-failure.ts'
 import { stopHooks } from './run-hooks.ts'
 import type { RunContext, RuntimeEvent } from './runtime.ts'
@@ -28,7 +30,7 @@ export type LoopEnd = StopReason | { readonly handoff: Agent }
 /**
  * Turns until the model stops and nobody has anything to add. Steering is taken before each model call and once more
  * when the model stops, then one follow-up. What is taken is answered, so nothing is taken after the signal. `beginning` is
- * what hooks have to say to the model.
+ * what prompt files and hooks have to say to the model.
  */
 export async function* loop(
   work: AgentAtWork,
@@ -39,6 +41,7 @@ export async function* loop(
   const limits: Limits = { calls: settings.max_iterations || agent.max_iterations || Infinity, compacts: true }
   const most = settings.max_consecutive_tool_calls || agent.max_consecutive_tool_calls || identicalBatches
   const repeats = createLoopDetector(most)
+  let called: readonly ToolCall[] = []
   for (;;) {
     signal.throwIfAborted()
     if (!(yield* mayCall(work, limits))) return 'normal'
@@ -46,12 +49,13 @@ export async function* loop(
     yield* compactInTime(work, limits)
     context.takeSteering()
     shared.calls += 1
-    const toolCalls = yield* answer(work, beginning)
+    const toolCalls: readonly ToolCall[] = yield* answer(work, beginning, await readerOf(work, called))
+    called = toolCalls
     if (toolCalls.length > 0) yield* toolBatch(work, toolCalls)
     yield* account(work)
     if (shared.handoff !== undefined) return { handoff: shared.handoff }
     if (toolCalls.length > 0) {
-      if (repeats(toolCalls)) throw loopDetected(toolCalls)
+      if (repeats(toolCalls.map((call) => plainCall(work.toolbox.tools, call)))) throw loopDetected(toolCalls)
       continue
     }
     signal.throwIfAborted()
@@ -60,6 +64,12 @@ export async function* loop(
     if (next !== undefined) return { handoff: next }
     if (!somethingFollows(context)) return yield* rest(work)
   }
+}
+
+/** The models that read the results of these calls, where a toolset names one; of several the first. */
+async function readerOf({ models, toolbox }: AgentAtWork, calls: readonly ToolCall[]): Promise<ModelChain | undefined> {
+  const [ref] = calls.flatMap((call) => toolbox.modelOf(call.function.name ?? '') ?? [])
+  return ref === undefined ? undefined : await models.chain(ref)
 }
 
 /** Asks a person whether the run may make more model calls than its limit says. */

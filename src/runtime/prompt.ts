@@ -9,7 +9,7 @@ import { bounded, type PromptLimits } from './prompt-limits.ts'
 export interface Surroundings {
   readonly now: Date
   readonly workingDir: string
-  /** What hooks have to say to the model. */
+  /** What prompt files and hooks have to say to the model. */
   readonly context: readonly string[]
   /** What is to be known about the other agents of the team. */
   readonly team: readonly string[]

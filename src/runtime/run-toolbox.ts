@@ -23,6 +23,11 @@ export class RunToolbox {
     return [...own, ...this.#toolbox.instructions]
   }
 
+  /** The model that is to read what a tool answers, if not the agent's own. */
+  modelOf(name: string): string | undefined {
+    return this.isOwn(name) ? undefined : this.#toolbox.modelOf(name)
+  }
+
   isOwn(name: string): boolean {
     return this.#ownerOf(name) !== undefined
   }

@@ -120,6 +120,11 @@ export interface RunContext {
   modelOf(agent: string): string | undefined
   /** Names the conversation, for programs that the agent's author runs beside it; means nothing here. */
   readonly conversation: string
+  /**
+   * Of the API request that started the run, by name in lower case; empty when no request did. For `${headers.NAME}` and
+   * nothing else: they are stored and logged nowhere, and nothing keeps them longer than the run.
+   */
+  readonly headers: Readonly<Record<string, string>>
   /** The session has no title yet: the run may make one. */
   readonly untitled: boolean
   settings(): RunSettings

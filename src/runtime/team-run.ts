@@ -6,6 +6,7 @@ import { compactionOf } from './compaction-model.ts'
 import type { Orders } from './delegation.ts'
 import { loop } from './loop.ts'
 import { ownToolsets } from './own-toolsets.ts'
+import { promptFiles } from './prompt-files.ts'
 import { RunFailure } from './run-failure.ts'
 import { beginningHooks } from './run-hooks.ts'
 import { RunToolbox } from './run-toolbox.ts'
@@ -50,7 +51,8 @@ async function* relay(
   const { context, shared } = first
   for (let ready = first; ; ) {
     const work = { ...ready, signal }
-    const end = yield* loop(work, yield* beginningHooks(work))
+    const files = await promptFiles(work.agent, work.environment)
+    const end = yield* loop(work, [...files, ...(yield* beginningHooks(work))])
     if (typeof end === 'string') return end
     shared.handoff = undefined
     if (++shared.handoffs > mostHandoffs) throw goingInCircles()
@@ -77,7 +79,7 @@ async function* beginWork(
   if (budgets.length > 0) yield { type: 'budget_usage', agent_name, budgets: [...budgets] }
   const toolbox = team.toolboxOf(agent)
   yield { type: 'mcp_init_started', agent_name }
-  for (const { sentence, required, cause } of await toolbox.start(context.signal)) {
+  for (const { sentence, required, cause } of await toolbox.start(context.signal, context.headers)) {
     if (required) throw new RunFailure('tool_failed', sentence, { cause })
     yield { type: 'warning', agent_name, message: sentence }
   }
@@ -88,7 +90,7 @@ async function* beginWork(
   yield { type: 'toolset_info', agent_name, available_tools: tools.tools.length, loading: false }
   const models = team.modelsOf(agent)
   const chain = await models.chain(ref)
-  const compaction = await compactionOf(team, agent, chain, ref)
+  const compaction = await compactionOf({ file, models: team.opening(agent) }, agent, chain, ref)
   return { file, agent, models, chain, compaction, toolbox: tools, environment, shared, context }
 }
 

@@ -3,6 +3,7 @@ import type { Models } from '../models/models.ts'
 import { createTeamState, type ToolEnvironment } from '../tools/tools.ts'
 import { AgentModels } from './agent-models.ts'
 import type { Orders } from './delegation.ts'
+import { redactingModels } from './redaction.ts'
 import type { Runtime } from './runtime.ts'
 import { Toolbox } from './toolbox.ts'
 
@@ -42,8 +43,13 @@ export class Team {
     return hasToolsets || [...this.#models.values()].some((models) => models.isLasting)
   }
 
+  /** What opens the models of an agent. */
+  opening(agent: Agent): Models {
+    return agent.redact_secrets === true ? redactingModels(this.models) : this.models
+  }
+
   modelsOf(agent: Agent): AgentModels {
-    const models = this.#models.get(agent) ?? new AgentModels(this.file, agent, this.models)
+    const models = this.#models.get(agent) ?? new AgentModels(this.file, agent, this.opening(agent))
     this.#models.set(agent, models)
     return models
   }

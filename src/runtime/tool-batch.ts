@@ -1,5 +1,6 @@
 import type { Message, MessagePart, ToolCall, ToolCallResult } from '../protocol/protocol.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
+import { redactedCall } from './redaction.ts'
 import type { RuntimeEvent } from './runtime.ts'
 import { told } from './told.ts'
 import { type CallOutcome, carryOut } from './tool-call.ts'
@@ -12,8 +13,9 @@ export async function* toolBatch(
   work: AgentAtWork,
   calls: readonly ToolCall[],
 ): AsyncGenerator<RuntimeEvent, void, void> {
+  const wanted = work.agent.redact_secrets === true ? calls.map(redactedCall) : calls
   const outcomes = yield* told<RuntimeEvent, readonly CallOutcome[]>(
-    (tell, signal) => Promise.all(calls.map((call) => carryOut({ ...work, signal }, call, tell))),
+    (tell, signal) => Promise.all(wanted.map((call) => carryOut({ ...work, signal }, call, tell))),
     work.signal,
   )
   const messages = outcomes.map((outcome) => toMessage(work.agent.Name, outcome))
@@ -38,14 +40,16 @@ function toMessage(agent_name: string, { call, result, notes = [] }: CallOutcome
   }
 }
 
-/** Images and documents of a result, as a message carries them. */
-function attachmentsOf({ images = [], documents = [] }: ToolCallResult): readonly MessagePart[] {
-  const pictures = images.map(({ data, mimeType }): MessagePart => {
+/** Images, sound and documents of a result, as a message carries them: each model gets what it can take, or a note. */
+function attachmentsOf({ images = [], audios = [], documents = [] }: ToolCallResult): readonly MessagePart[] {
+  const media = [...images, ...audios].map(({ data, mimeType }): MessagePart => {
     return { type: 'document', document: { mime_type: mimeType, source: { inline_data: data } } }
   })
   const papers = documents.map(({ name, mimeType, data, text }): MessagePart => {
-    const source = data === undefined ? { inline_text: text ?? '' } : { inline_data: data }
-    return { type: 'document', document: { name, mime_type: mimeType, source } }
+    // What has neither is a link.
+    const inline = text === undefined ? undefined : { inline_text: text }
+    const source = data === undefined ? inline : { inline_data: data }
+    return { type: 'document', document: { name, mime_type: mimeType, ...(source && { source }) } }
   })
-  return [...pictures, ...papers]
+  return [...media, ...papers]
 }

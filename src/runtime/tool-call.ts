@@ -7,10 +7,12 @@ import {
   decisionHooks,
   readFields,
   reconsider,
+  redactText,
   runHooks,
   unlessAborted,
 } from '../tools/tools.ts'
 import { type AgentAtWork, hookContext } from './agent-at-work.ts'
+import { shownArguments, withoutDescription } from './description-parameter.ts'
 import { RunFailure } from './run-failure.ts'
 import type { RuntimeEvent } from './runtime.ts'
 
@@ -38,7 +40,7 @@ export async function carryOut(work: AgentAtWork, call: ToolCall, tell: Tell): P
   const read = readFields(tool.parameters, call.function.arguments)
   if (!read.ok) return answer(work, call, tool, read.result, tell)
   try {
-    const decision = await decideCall(work, call, tool, read.args, tell)
+    const decision = await decideCall(work, call, tool, withoutDescription(tool, read.args), tell)
     if (decision.refusal !== undefined) return answer(work, call, tool, failed(decision.refusal), tell)
     return await run(work, call, tool, decision.args, tell)
   } catch (failure) {
@@ -71,7 +73,7 @@ async function decideCall(work: AgentAtWork, call: ToolCall, tool: Tool, args: u
   const asked = work.context.ask({
     content: {
       kind: 'approval',
-      tool_call: { ...call, function: { name: tool.name, arguments: JSON.stringify(decision.args) } },
+      tool_call: { ...call, function: { name: tool.name, arguments: shownArguments(tool, call, decision.args) } },
       tool_definition: tool,
       metadata: { ...decision.metadata, ...(decision.reason === undefined ? {} : { reason: decision.reason }) },
     },
@@ -104,7 +106,7 @@ function rejectionOf({ reason }: Verdict): string {
 }
 
 async function run(work: AgentAtWork, call: ToolCall, tool: Tool, args: unknown, tell: Tell): Promise<CallOutcome> {
-  const called = { ...call, function: { name: tool.name, arguments: JSON.stringify(args) } }
+  const called = { ...call, function: { name: tool.name, arguments: shownArguments(tool, call, args) } }
   tell({ type: 'tool_call', agent_name: work.agent.Name, tool_call: called, tool_definition: tool })
   const result = await work.toolbox.call(tool.name, args, callContext(work, call, tool, tell))
   const outcome = answer(work, call, tool, result, tell)
@@ -122,7 +124,8 @@ async function afterwards(
   try {
     const event = { name: 'post_tool_use', ...call, response: output, isError } as const
     const after = await runHooks(work.agent.hooks ?? {}, event, hookContext(work, tell))
-    if (after.decision !== 'deny') return { notes: after.additionalContext }
+    const clean = work.agent.redact_secrets === true ? redactText : (note: string) => note
+    if (after.decision !== 'deny') return { notes: after.additionalContext.map(clean) }
     const reason = after.reason ?? 'a post_tool_use hook ended the run'
     return { failure: new RunFailure('hook_blocked', reason, { reason: 'hook_blocked' }) }
   } catch (failure) {
@@ -142,7 +145,7 @@ function callContext(
   let waiting = 0
   return {
     signal,
-    headers: {},
+    headers: context.headers,
     output: (output) => {
       const event = { type: 'tool_call_output', agent_name: agent.Name, tool_call_id: call.id ?? '' } as const
       waiting = waiting > mostWaiting ? waiting - 1 : tell({ ...event, tool_definition: tool, output })

@@ -10,12 +10,16 @@ import {
   type Toolset,
   ToolsetFailure,
 } from '../tools/tools.ts'
+import { skillsOf } from './agent-skills.ts'
 import { toolsetsOf } from './agent-toolsets.ts'
+import { withDescription } from './description-parameter.ts'
 
 interface Entry {
   readonly toolset: Toolset
   readonly label: string
   readonly required: boolean
+  /** Reads what its tools answer, in place of the agent's own model. */
+  readonly model?: string | undefined
 }
 
 /** A toolset that could not be started. */
@@ -30,16 +34,21 @@ export interface FailedStart {
 /** The toolsets of one agent. Started by the first run that needs them, closed with the runtime. */
 export class Toolbox {
   readonly #entries: readonly Entry[]
+  /** Whether models are to say why they call a tool. */
+  readonly #described: boolean
 
-  constructor(file: AgentFile, agent: Agent, environment: ToolEnvironment, team: TeamState) {
+  constructor(file: AgentFile, agent: Agent, given: ToolEnvironment, team: TeamState) {
+    const environment = { ...given, redactSecrets: agent.redact_secrets === true }
+    this.#described = agent.add_description_parameter === true
     const entries = toolsetsOf(file, agent).flatMap(({ config: definition }): Entry[] => {
       const readonly = agent.readonly === true || definition.readonly === true
       const toolset = createToolset({ ...definition, readonly }, environment, team)
       if (toolset === undefined) return []
       const required = definition.type === 'mcp' && readLifecycle(definition.lifecycle).required
-      return [{ toolset, label: definition.name ?? definition.type, required }]
+      return [{ toolset, label: definition.name ?? definition.type, required, model: definition.model }]
     })
-    const skills = createSkills(agent.skills, environment)
+    const definitions = skillsOf(file, agent).map(({ definition }) => definition)
+    const skills = createSkills(definitions, environment)
     this.#entries = skills === undefined ? entries : [...entries, { toolset: skills, label: 'skills', required: false }]
   }
 
@@ -47,9 +56,9 @@ export class Toolbox {
     return this.#entries.length === 0
   }
 
-  /** Makes the tools ready, and tells what cannot be started, which is left out. */
-  async start(signal: AbortSignal): Promise<readonly FailedStart[]> {
-    const outcomes = await Promise.allSettled(this.#entries.map(({ toolset }) => toolset.start(signal)))
+  /** Makes the tools ready for a run, and tells what cannot be started, which is left out. */
+  async start(signal: AbortSignal, headers: Readonly<Record<string, string>> = {}): Promise<readonly FailedStart[]> {
+    const outcomes = await Promise.allSettled(this.#entries.map(({ toolset }) => toolset.start(signal, headers)))
     signal.throwIfAborted()
     return outcomes.flatMap((outcome, index) => {
       if (outcome.status === 'fulfilled') return []
@@ -66,7 +75,8 @@ export class Toolbox {
     for (const { toolset } of this.#entries) {
       for (const tool of toolset.tools) if (!byName.has(tool.name)) byName.set(tool.name, tool)
     }
-    return [...byName.values()]
+    const tools = [...byName.values()]
+    return this.#described ? tools.map(withDescription) : tools
   }
 
   /** What the model is told about the tools. */
@@ -77,9 +87,18 @@ export class Toolbox {
   }
 
   async call(name: string, args: unknown, context: CallContext): Promise<ToolCallResult> {
-    const entry = this.#entries.find(({ toolset }) => toolset.tools.some((tool) => tool.name === name))
+    const entry = this.#entryOf(name)
     if (entry === undefined) return { output: `There is no tool called "${name}" any more.`, isError: true }
     return await entry.toolset.call(name, args, context)
+  }
+
+  /** The model that is to read what a tool answers, if not the agent's own. */
+  modelOf(name: string): string | undefined {
+    return this.#entryOf(name)?.model
+  }
+
+  #entryOf(name: string): Entry | undefined {
+    return this.#entries.find(({ toolset }) => toolset.tools.some((tool) => tool.name === name))
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,7 @@
 import type { Agent, AgentFile, ModelConfig, Toolset as ToolsetConfig } from '../agent-file/agent-file.ts'
 import type { ErrorDetail } from '../protocol/protocol.ts'
 import { supportedToolsets, unsupportedHooks } from '../tools/tools.ts'
+import { skillsOf, unsupportedInSkills } from './agent-skills.ts'
 import { type AgentToolset, toolsetsOf } from './agent-toolsets.ts'
 
 type Sentences<T> = Readonly<Partial<Record<keyof T & string, string>>>
@@ -8,20 +9,24 @@ type Sentences<T> = Readonly<Partial<Record<keyof T & string, string>>>
 /** Keys that an agent cannot run with, as long as they say anything. */
 const agentKeys: Sentences<Agent> = {
   harness: 'External harnesses are not supported yet.',
-  use_skills: 'Skills are not supported yet.',
   code_mode_tools: 'Code mode is not supported yet.',
-  add_prompt_files: 'Prompt files are not supported yet.',
-  redact_secrets:
-    'Redacting secrets everywhere is not supported yet; the built-in hook redact_secrets is, for arguments.',
   cache: 'The response cache is not supported yet.',
 }
 
 /** Keys of a toolset that it cannot run with. */
 const toolsetKeys: Sentences<ToolsetConfig> = {
   defer: 'Deferred tools are not supported yet.',
-  model: 'Models of toolsets are not supported yet.',
   toon: 'Compact results (toon) are not supported yet.',
   sudo_askpass: 'Asking for a password for sudo is not supported yet.',
+}
+
+/** Keys that limit what a toolset may do, with the types that heed them: for any other a limit would be none. */
+const limits: Readonly<Partial<Record<keyof ToolsetConfig, readonly ToolsetConfig['type'][]>>> = {
+  working_dir: ['mcp'],
+  allow_list: ['filesystem'],
+  deny_list: ['filesystem'],
+  allowed_domains: ['fetch'],
+  blocked_domains: ['fetch'],
 }
 
 const modelKeys: Sentences<ModelConfig> = {
@@ -37,8 +42,10 @@ function unsupportedInMember(file: AgentFile, agent: Agent): readonly ErrorDetai
   const path = `agents.${agent.Name}.`
   const hooks = unsupportedHooks(agent.hooks ?? {}).map((detail) => ({ ...detail, path: path + detail.path }))
   const toolsets = toolsetsOf(file, agent).flatMap(unsupportedInToolset)
+  const skills = skillsOf(file, agent).flatMap(unsupportedInSkills)
   return [
     ...toolsets,
+    ...skills,
     ...hooks,
     ...elsewhere(file, agent, path),
     ...used(agent, agentKeys, path),
@@ -75,12 +82,17 @@ function unsupportedInToolset({ path, config }: AgentToolset): readonly ErrorDet
   const { type, ref, remote } = config
   if (!supportedToolsets.includes(type) && type !== 'background_agents')
     return [{ path, message: `Toolsets of type ${type} are not supported yet.` }]
-  const details = used(config, toolsetKeys, `${path}.`)
+  const details = used(config, { ...toolsetKeys, ...unheeded(type) }, `${path}.`)
   if (ref !== undefined)
     details.push({ path: `${path}.ref`, message: `The MCP catalogue (${ref}) is not supported yet.` })
   if (remote?.oauth !== undefined)
     details.push({ path: `${path}.remote.oauth`, message: 'OAuth is not supported yet.' })
   return details
+}
+
+function unheeded(type: ToolsetConfig['type']): Readonly<Record<string, string>> {
+  const keys = Object.entries(limits).filter(([, types]) => !types.includes(type))
+  return Object.fromEntries(keys.map(([key]) => [key, `Toolsets of type ${type} do not heed ${key}.`]))
 }
 
 /** The same for the entries of `models` that a reference names. */

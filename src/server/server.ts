@@ -117,13 +117,13 @@ function corsOptions(origins: readonly string[]) {
   }
 }
 
-function handlersOf(manager: SessionManager, { version, onDisconnect = 'cancel' }: ServerOptions): Handlers {
+function handlersOf(manager: SessionManager, { version, onDisconnect = 'cancel', authToken }: ServerOptions): Handlers {
   return {
     ...healthRoutes(manager, version),
     ...agentRoutes(manager),
     ...sessionRoutes(manager),
     ...batchRoutes(manager),
-    ...runRoutes(manager, onDisconnect),
+    ...runRoutes(manager, { onDisconnect, isGuarded: authToken !== undefined }),
     ...eventRoutes(manager),
     ...inputRoutes(manager),
     ...requestRoutes(manager),

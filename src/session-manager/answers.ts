@@ -15,6 +15,8 @@ export interface RunOptions {
   readonly messages: readonly InputMessage[]
   readonly model?: string | undefined
   readonly trigger?: RunTrigger | undefined
+  /** Of the request that wants the run, for its agent; kept nowhere, and gone with the run. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 /** A run that has begun, with its stream: its events from the first to the last. */

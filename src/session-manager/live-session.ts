@@ -202,7 +202,7 @@ export class LiveSession {
   /** Begins a task for the session above, with a slot beyond the limit. */
   beginTask(
     text: string,
-    { parent, ...plan }: Pick<RunPlan, 'lease' | 'trigger' | 'onEnd'> & { readonly parent: Parent },
+    { parent, ...plan }: Pick<RunPlan, 'lease' | 'headers' | 'trigger' | 'onEnd'> & { readonly parent: Parent },
   ): ActiveRun {
     const { rootRunId } = parent
     this.#state.workFor(parent.state, rootRunId, parent.tells)

@@ -1,9 +1,14 @@
-import type { RunContext, Runtime, Tasks } from '../runtime/runtime.ts'
+import type { RunContext, Runtime } from '../runtime/runtime.ts'
 import type { ActiveRun } from './active-run.ts'
 import type { SessionState } from './session-state.ts'
 
 /** What a run may know of its session and do to it. */
-export function runContext(state: SessionState, run: ActiveRun, runtime: Runtime, tasks: Tasks): RunContext {
+export function runContext(
+  state: SessionState,
+  run: ActiveRun,
+  runtime: Runtime,
+  given: Pick<RunContext, 'tasks' | 'headers'>,
+): RunContext {
   const { record } = state
   return {
     signal: run.signal,
@@ -25,7 +30,7 @@ export function runContext(state: SessionState, run: ActiveRun, runtime: Runtime
       budget: state.record.budget,
     }),
     spent: () => state.spent,
-    tasks,
+    ...given,
     takeCompaction: () => (run.signal.aborted ? undefined : state.takeCompaction()),
     // A run that is stopped, or over, takes nothing: what waits is for the next one.
     takeSteering: () =>

@@ -26,6 +26,8 @@ export interface RunPlan {
   readonly work?: ((context: RunContext) => AsyncGenerator<RuntimeEvent, StopReason, void>) | undefined
   /** Of a task: the run at the top that it belongs to. */
   readonly rootRunId?: string | undefined
+  /** Of the request behind the run; none for one that the queue starts. */
+  readonly headers?: Readonly<Record<string, string>> | undefined
   /** Is called in the breath in which the run ends. */
   readonly onEnd?: ((run: ActiveRun) => void) | undefined
 }
@@ -172,12 +174,13 @@ export class RunControl {
       : { policy_pending: false, safety_policy: policy, tools_approved: policy === 'autonomous' }
   }
 
-  async #drive(run: ActiveRun, { lease, work, onEnd }: RunPlan): Promise<void> {
+  async #drive(run: ActiveRun, { lease, work, headers = {}, onEnd }: RunPlan): Promise<void> {
     const { runtime, release } = lease
     let ending: Ending
     try {
       await this.#state.recorder.settled()
-      const context = runContext(this.#state, run, runtime, this.tasks.of(run, lease.source))
+      const tasks = this.tasks.of(run, lease.source, headers)
+      const context = runContext(this.#state, run, runtime, { tasks, headers })
       ending = { reason: await this.#record(run, work?.(context) ?? runtime.run(context)) }
     } catch (cause) {
       ending = run.signal.aborted ? { reason: 'canceled' } : this.#judge(cause)

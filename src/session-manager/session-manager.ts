@@ -285,8 +285,8 @@ export class SessionManager {
   /** Begins a run. Refuses, before anything is changed, what cannot be run. */
   runSession(id: string, agent: AgentRef, options: RunOptions): Promise<StartedRun> {
     return this.#visit(id, async (session) => {
-      const { messages, model, trigger = 'detached' } = options
-      const run = await session.runs.start({ agent, messages: newInput(messages), model, trigger })
+      const { messages, model, trigger = 'detached', headers } = options
+      const run = await session.runs.start({ agent, messages: newInput(messages), model, trigger, headers })
       this.#first.resolve()
       const { first_seq } = run.state
       return {

@@ -11,6 +11,7 @@ export interface RunRequest {
   readonly messages: readonly InputMessage[]
   readonly model?: string | undefined
   readonly trigger: RunTrigger
+  readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
 /** Starts and stops the runs of one session. */
@@ -62,7 +63,7 @@ export class SessionRuns {
   }
 
   /** Gets a run ready whose beginning may still be refused. */
-  async #prepare({ agent, messages, model = '', trigger }: RunRequest): Promise<RunPlan> {
+  async #prepare({ agent, messages, model = '', headers, trigger }: RunRequest): Promise<RunPlan> {
     this.#gate.decide('run')
     this.#state.load()
     let lease = await this.#lease(agent)
@@ -74,7 +75,7 @@ export class SessionRuns {
         lease = await this.#gate.lease(other)
       }
       if (model !== '') await switchOf(lease.runtime).check(model)
-      return { lease, messages: said.messages, model, trigger }
+      return { lease, messages: said.messages, model, headers, trigger }
     } catch (refusal) {
       await lease.release()
       throw refusal

@@ -1,5 +1,5 @@
 import { type ForeignEvent, type Message, Refusal, type Run } from '../protocol/protocol.ts'
-import type { Delegation, Task, Tasks } from '../runtime/runtime.ts'
+import type { Delegation, RunContext, Task, Tasks } from '../runtime/runtime.ts'
 import type { ActiveRun, StopRequest } from './active-run.ts'
 import type { LiveSession } from './live-session.ts'
 import { childRecord } from './session-record.ts'
@@ -43,9 +43,9 @@ export class SessionTasks {
   }
 
   /** The tasks as a run sees them. */
-  of(run: ActiveRun, source: string): Tasks {
+  of(run: ActiveRun, source: string, headers: RunContext['headers']): Tasks {
     return {
-      begin: (delegation) => this.#begin(run, source, delegation),
+      begin: (delegation) => this.#begin(run, { source, headers }, delegation),
       background: () => this.#background(),
       ended: (id) => this.#ended(id),
       stop: async (id) => {
@@ -67,7 +67,11 @@ export class SessionTasks {
     await Promise.all(tasks.map((task) => stopped(task, request)))
   }
 
-  async #begin(run: ActiveRun, source: string, delegation: Delegation): Promise<Task> {
+  async #begin(
+    run: ActiveRun,
+    { source, headers }: { readonly source: string; readonly headers: RunContext['headers'] },
+    delegation: Delegation,
+  ): Promise<Task> {
     run.signal.throwIfAborted()
     const { isBackground, runtime, task: text } = delegation
     const session = this.#state.around.add(childRecord(this.#state.record, delegation))
@@ -80,6 +84,7 @@ export class SessionTasks {
       run: session.beginTask(text, {
         parent: { state: this.#state, rootRunId, tells },
         lease: { runtime, source, release: () => runtime.close() },
+        headers,
         trigger: isBackground ? 'background' : 'delegation',
         onEnd: () => this.#end(task, run, delegation),
       }),

@@ -7,7 +7,7 @@ import { callHttp } from './http-tool.ts'
 import type { CallContext, Toolset } from './tools.ts'
 import type { ApiDefinition, ToolsetDefinition } from './toolset-definition.ts'
 import { ToolsetFailure } from './toolset-failure.ts'
-import { expandHeaders } from './variables.ts'
+import { headersToSend } from './variables.ts'
 
 const defaultSeconds = 30
 const placeholder = /\$\{\s*(?:encodeURIComponent\(\s*)?([A-Za-z_]\w*)\s*\)?\s*\}/g
@@ -49,9 +49,7 @@ function requestFor(
   incoming: Readonly<Record<string, string>>,
 ) {
   const hasBody = method !== 'GET' && method !== 'DELETE'
-  const sent = Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [name, expandHeaders(value, incoming)]),
-  )
+  const sent = headersToSend(headers, incoming)
   const url = urlFor(endpoint, args)
   if (hasBody)
     return {

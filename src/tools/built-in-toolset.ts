@@ -1,7 +1,7 @@
 import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
 import type { BuiltInTool } from './built-in-tool.ts'
 import { failure, resultOf } from './result.ts'
-import type { CallContext, Toolset } from './tools.ts'
+import type { CallContext, RequestHeaders, Toolset } from './tools.ts'
 
 /** What a toolset has while it is started. */
 export interface Opened {
@@ -11,6 +11,8 @@ export interface Opened {
   close?(): void | Promise<void>
 }
 
+type Open = (signal: AbortSignal, headers: RequestHeaders) => Opened | Promise<Opened>
+
 interface Life {
   readonly opened: Opened
   readonly stop: AbortController
@@ -18,14 +20,14 @@ interface Life {
 
 /** A toolset of this program: the calls, their ends and their failures, around tools that know nothing of it. */
 export class BuiltInToolset implements Toolset {
-  readonly #open: (signal: AbortSignal) => Opened | Promise<Opened>
+  readonly #open: Open
   readonly #calls = new Set<Promise<unknown>>()
   #starting: Promise<Life> | undefined
   #closing: Promise<void> | undefined
   #life: Life | undefined
 
   /** `open` makes the tools ready; it throws a `ToolsetFailure` when they cannot be. */
-  constructor(open: (signal: AbortSignal) => Opened | Promise<Opened>) {
+  constructor(open: Open) {
     this.#open = open
   }
 
@@ -37,10 +39,10 @@ export class BuiltInToolset implements Toolset {
     return this.#life?.opened.tools.map(({ tool }) => tool) ?? []
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start(signal: AbortSignal, headers: RequestHeaders = {}): Promise<void> {
     await this.#closing
     signal.throwIfAborted()
-    this.#starting ??= this.#begin(signal)
+    this.#starting ??= this.#begin(signal, headers)
     await this.#starting
   }
 
@@ -65,9 +67,9 @@ export class BuiltInToolset implements Toolset {
     return this.#closing
   }
 
-  async #begin(signal: AbortSignal): Promise<Life> {
+  async #begin(signal: AbortSignal, headers: RequestHeaders): Promise<Life> {
     try {
-      const opened = await this.#open(signal)
+      const opened = await this.#open(signal, headers)
       this.#life = { opened, stop: new AbortController() }
       return this.#life
     } catch (error) {

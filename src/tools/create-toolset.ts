@@ -3,10 +3,10 @@ import { BuiltInToolset } from './built-in-toolset.ts'
 import { DecoratedToolset } from './decorated-toolset.ts'
 import { fetchPages } from './fetch.ts'
 import { filesystem } from './filesystem.ts'
+import { limited } from './limited.ts'
 import { createMcpToolset } from './mcp/mcp-toolset.ts'
 import { memory } from './memory.ts'
 import { openapi } from './openapi.ts'
-import { LimitedToolset } from './result-limit.ts'
 import { script } from './script.ts'
 import { shell } from './shell.ts'
 import { think } from './think.ts'
@@ -56,14 +56,14 @@ export function createToolset(
 ): Toolset | undefined {
   // It fills in variables itself, where they are used, so that no message can tell what they held.
   if (definition.type === 'mcp') {
-    return decorated(new LimitedToolset(mcp(definition, environment)), definition)
+    return decorated(limited(mcp(definition, environment), environment), definition)
   }
   const factory = Object.hasOwn(factories, definition.type) ? factories[definition.type] : undefined
   if (factory === undefined) return undefined
   const variables = agentVariables(environment.variables)
   const expanded = expandWithin(definition, variables)
   const toolset = factory(expanded, { ...environment, variables }, team)
-  return decorated(new LimitedToolset(toolset), expanded)
+  return decorated(limited(toolset, environment), expanded)
 }
 
 /** A definition that cannot be followed fails at the start, like everything else that cannot be started. */

@@ -1,6 +1,6 @@
 import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
 import { failure } from './result.ts'
-import type { CallContext, Toolset } from './tools.ts'
+import type { CallContext, RequestHeaders, Toolset } from './tools.ts'
 
 export interface Decoration {
   /** Stands before the names of all tools, with an underscore. */
@@ -32,8 +32,8 @@ export class DecoratedToolset implements Toolset {
     return this.#kept().map((tool) => ({ ...tool, name: this.#outer(tool) }))
   }
 
-  start(signal: AbortSignal): Promise<void> {
-    return this.#inner.start(signal)
+  start(signal: AbortSignal, headers?: RequestHeaders): Promise<void> {
+    return this.#inner.start(signal, headers)
   }
 
   async call(name: string, args: unknown, context: CallContext): Promise<ToolCallResult> {

@@ -14,7 +14,7 @@ import { sizeOfFile } from './text-file.ts'
 import type { ToolEnvironment, Toolset } from './tools.ts'
 import type { ToolsetDefinition } from './toolset-definition.ts'
 import { ToolsetFailure } from './toolset-failure.ts'
-import { expandHeaders } from './variables.ts'
+import { headersToSend } from './variables.ts'
 
 type Fields = Readonly<Record<string, unknown>>
 type Headers = Readonly<Record<string, string>>
@@ -37,8 +37,8 @@ export function openapi(definition: ToolsetDefinition, environment: ToolEnvironm
   const { url = '', headers = {}, timeout, allow_private_ips: allowPrivate = false } = definition
   const isRemote = /^https?:\/\//i.test(url)
   const settings = { base: isRemote ? url : undefined, headers, seconds: timeout || defaultSeconds, allowPrivate }
-  return new BuiltInToolset(async (signal) => {
-    const text = isRemote ? await fetched(url, settings, signal) : await read(url, environment)
+  return new BuiltInToolset(async (signal, incoming) => {
+    const text = isRemote ? await fetched(url, settings, incoming, signal) : await read(url, environment)
     return { tools: toolsFor(new OpenApiDocument(text).operations, settings) }
   })
 }
@@ -46,11 +46,11 @@ export function openapi(definition: ToolsetDefinition, environment: ToolEnvironm
 async function fetched(
   url: string,
   { headers, seconds, allowPrivate }: Settings,
+  incoming: Headers,
   signal: AbortSignal,
 ): Promise<string> {
   const reach = (): Reach => (allowPrivate ? 'any' : 'public')
-  // There is no API request at the start of a toolset whose headers could be sent on.
-  const request = { headers: expanded(headers, {}), reach, seconds, signal }
+  const request = { headers: headersToSend(headers, incoming), reach, seconds, signal }
   try {
     return await http(httpUrl(url), request, async ({ status, message }) => {
       const { bytes, cut } = await readBody(message, maxDocumentBytes)
@@ -130,7 +130,7 @@ function operationTool(name: string, operation: Operation, settings: Settings): 
       const sent = {
         accept: 'application/json, */*;q=0.5',
         ...request.headers,
-        ...lowered(expanded(settings.headers, headers)),
+        ...lowered(headersToSend(settings.headers, headers)),
       }
       return await callHttp({ ...request, method, headers: sent, seconds, allowPrivate, signal })
     },
@@ -190,10 +190,6 @@ function encoded(type: string, value: unknown): string {
   }
   const form = Object.fromEntries(Object.entries(value).map(([name, field]) => [name, textOf(field)]))
   return new URLSearchParams(form).toString()
-}
-
-function expanded(headers: Headers, incoming: Headers): Headers {
-  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, expandHeaders(value, incoming)]))
 }
 
 function textOf(value: unknown): string {

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
-import type { CallContext, Toolset } from './tools.ts'
+import type { CallContext, RequestHeaders, Toolset } from './tools.ts'
 
 const maxLines = 2000
 const maxBytes = 50 * 1024
@@ -36,8 +36,8 @@ export class LimitedToolset implements Toolset {
     return this.#inner.tools
   }
 
-  async start(signal: AbortSignal): Promise<void> {
-    await this.#inner.start(signal)
+  async start(signal: AbortSignal, headers?: RequestHeaders): Promise<void> {
+    await this.#inner.start(signal, headers)
     this.#closed = false
   }
 

@@ -4,8 +4,8 @@ import { z } from 'zod'
 import { type BuiltInTool, builtInTool, readOnly } from './built-in-tool.ts'
 import { BuiltInToolset } from './built-in-toolset.ts'
 import { boundsOf, checkedPath } from './file-access.ts'
+import { limited } from './limited.ts'
 import { CallFailure, success } from './result.ts'
-import { LimitedToolset } from './result-limit.ts'
 import { findSkills, type Skill } from './skill-folders.ts'
 import { beginningOf, isText, readLines, sizeOfFile } from './text-file.ts'
 import type { ToolEnvironment, Toolset } from './tools.ts'
@@ -24,29 +24,43 @@ export interface InlineSkill {
 /** What an agent file says about skills: all that are found, none, or a list of sources, names and skills. */
 export type SkillsDefinition = boolean | readonly (string | InlineSkill)[]
 
-/** The tools that read skills; `undefined` when the agent is to have none. URLs as sources are not supported yet. */
+/**
+ * The tools that read the skills of all definitions; `undefined` when the agent is to have none. URLs as sources are not
+ * supported yet.
+ */
 export function createSkills(
-  definition: SkillsDefinition | undefined,
+  definitions: readonly SkillsDefinition[],
   environment: ToolEnvironment,
 ): Toolset | undefined {
-  if (definition === undefined || definition === false) return undefined
+  const wanted = definitions.filter((definition) => definition !== false)
+  if (wanted.length === 0) return undefined
   const toolset = new BuiltInToolset(() => {
-    const skills = chosen(definition, environment)
+    const skills = chosen(wanted, environment)
     return skills.length === 0 ? { tools: [] } : { tools: toolsFor(skills), instruction: instructionFor(skills) }
   })
-  return new LimitedToolset(toolset)
+  return limited(toolset, environment)
 }
 
-function chosen(definition: true | readonly (string | InlineSkill)[], environment: ToolEnvironment): readonly Skill[] {
-  if (definition === true) return findSkills(environment)
-  const texts = definition.filter((item) => typeof item === 'string')
-  const inline = definition.filter((item) => typeof item !== 'string').map((skill) => ({ ...skill, folder: undefined }))
-  if (texts.some((text) => /^https?:\/\//.test(text)))
+/** Of two with one name, what the author wrote out comes before what is found, and the earlier before the later. */
+function chosen(
+  definitions: readonly (true | readonly (string | InlineSkill)[])[],
+  environment: ToolEnvironment,
+): readonly Skill[] {
+  const lists = definitions.map((definition) => (definition === true ? ['local'] : definition))
+  const inline = lists.flat().filter((item) => typeof item !== 'string')
+  const skills = [...inline.map((skill) => ({ ...skill, folder: undefined })), ...foundFor(lists, environment)]
+  return [...new Map(skills.toReversed().map((skill) => [skill.name, skill])).values()].toReversed()
+}
+
+/** A list that names no skill wants all of its sources, and one that does wants those. */
+function foundFor(lists: readonly (readonly unknown[])[], environment: ToolEnvironment): readonly Skill[] {
+  const wishes = lists.map((list) => list.filter((item) => typeof item === 'string')).filter(({ length }) => length > 0)
+  if (wishes.flat().some((text) => /^https?:\/\//i.test(text)))
     throw new ToolsetFailure('Skills from URLs are not supported yet.')
-  const names = texts.filter((text) => text !== 'local')
-  const found = texts.length === 0 ? [] : findSkills(environment)
-  const wanted = names.length === 0 ? found : found.filter(({ name }) => names.includes(name))
-  return [...wanted.filter(({ name }) => !inline.some((skill) => skill.name === name)), ...inline]
+  if (wishes.length === 0) return []
+  const names = wishes.map((texts) => texts.filter((text) => text !== 'local'))
+  const isAny = names.some(({ length }) => length === 0)
+  return findSkills(environment).filter(({ name }) => isAny || names.flat().includes(name))
 }
 
 function instructionFor(skills: readonly Skill[]): string {

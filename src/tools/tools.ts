@@ -17,6 +17,7 @@ export { DecoratedToolset, type Decoration } from './decorated-toolset.ts'
 export type { HookContext, HookReport, HooksConfig } from './hooks/hook.ts'
 export { decisionHooks, type HookOutcome, runHooks } from './hooks/hook-runner.ts'
 export { unsupportedHooks } from './hooks/hook-support.ts'
+export { redact, redactText } from './hooks/secrets.ts'
 export { readLifecycle } from './mcp/lifecycle.ts'
 export { unlessAborted } from './mcp/unless-aborted.ts'
 export type { PermissionTiers } from './permissions.ts'
@@ -35,7 +36,12 @@ export interface ToolEnvironment {
   readonly variables: Readonly<Record<string, string | undefined>>
   /** Where toolsets keep what outlives a session, such as memories. */
   readonly dataDir: string
+  /** Whether what tools say is freed of secrets before anybody gets it: see {@link RedactedToolset}. */
+  readonly redactSecrets?: boolean | undefined
 }
+
+/** Headers of the API request behind a run, for `${headers.NAME}`. Not to be kept, told or logged. */
+export type RequestHeaders = Readonly<Record<string, string>>
 
 /** What one call may use while it goes on. */
 export interface CallContext {
@@ -46,7 +52,7 @@ export interface CallContext {
   /** Asks a person. Rejects with the signal's reason when the run stops before the answer. */
   elicit(question: Omit<ElicitationContent, 'kind'>): Promise<ElicitationAnswer>
   /** Headers of the API request behind the run, for `${headers.NAME}`. */
-  readonly headers: Readonly<Record<string, string>>
+  readonly headers: RequestHeaders
 }
 
 /**
@@ -63,8 +69,11 @@ export interface Toolset {
   /** What the model is told about using the tools, if anything. */
   readonly instruction: string | undefined
   readonly tools: readonly Tool[]
-  /** Makes the tools ready. Throws `ToolsetFailure` when they cannot be; twice is harmless. */
-  start(signal: AbortSignal): Promise<void>
+  /**
+   * Makes the tools ready for a run, whose end aborts the signal. Throws `ToolsetFailure` when they cannot be; twice is
+   * harmless. `headers` are those of the API request behind the run: a connection that was opened with others is opened again.
+   */
+  start(signal: AbortSignal, headers?: RequestHeaders): Promise<void>
   call(name: string, args: unknown, context: CallContext): Promise<ToolCallResult>
   close(): Promise<void>
 }

@@ -3,6 +3,8 @@ export type Variables = Readonly<Record<string, string | undefined>>
 /** Names that begin so are settings of this server, among them its token. */
 const ours = 'QUARTERDECK_'
 
+const placeholder = /\$\{headers\.([^}\s]+)\}/gi
+
 /** The variables that an agent may see, which are all but those of the server. */
 export function agentVariables(variables: Variables): Variables {
   return Object.fromEntries(Object.entries(variables).filter(([name]) => !name.startsWith(ours)))
@@ -23,10 +25,23 @@ export function expandShellVariables(text: string, variables: Variables): string
 
 /** Puts in the values for `${headers.NAME}`, in whatever case, from the API request behind a run. */
 export function expandHeaders(text: string, headers: Readonly<Record<string, string>>): string {
-  return text.replace(/\$\{headers\.([^}\s]+)\}/gi, (_, name: string) => {
+  return text.replace(placeholder, (_, name: string) => {
     const found = Object.entries(headers).find(([key]) => key.toLowerCase() === name.toLowerCase())
     return found?.[1] ?? ''
   })
+}
+
+/** Headers as they are sent. One that names a header which the API request does not have, or that is empty, is left out. */
+export function headersToSend(
+  configured: Readonly<Record<string, string>>,
+  incoming: Readonly<Record<string, string>>,
+): Readonly<Record<string, string>> {
+  const known = new Set(Object.keys(incoming).map((name) => name.toLowerCase()))
+  const isWhole = (text: string) =>
+    [...text.matchAll(placeholder)].every(([, name = '']) => known.has(name.toLowerCase()))
+  const sent = Object.entries(configured).filter(([, text]) => isWhole(text))
+  const values = sent.map(([name, text]) => [name, expandHeaders(text, incoming).trim()] as const)
+  return Object.fromEntries(values.filter(([, value]) => value !== ''))
 }
 
 /** {@link expandVariables} for all texts within a value. */

@@ -6,6 +6,7 @@ import { calls, sh } from '../runtime/tool-bench.ts'
 import { says, startUpstream, type Upstream, wants } from '../runtime/upstream.ts'
 import { tempDir } from '../store/temp-dir.ts'
 import { programOf } from '../tools/mcp/harness.ts'
+import { said as saidBy, serve } from '../tools/mcp/http-server.ts'
 import { isAlive } from '../tools/world.ts'
 import { equipped, equippedAt, pidsIn, resultsIn } from './equipped.ts'
 import { createSession, House, startRun, user } from './house.ts'
@@ -181,5 +182,33 @@ describe('A shell command', () => {
     await using _ = watch
     await house.close()
     expect(pids.map(isAlive)).toEqual([false, false])
+  })
+})
+
+describe('The headers of the request behind a run', () => {
+  test('reach its MCP servers, which know whoever comes next by the headers of the next, and are not on disk', async () => {
+    const seen: string[] = []
+    const url = await serve(
+      (_, { headers }) => saidBy(`hello ${String(headers['x-user']).length}`),
+      ({ method }, { headers }) => {
+        if (method === 'initialize' || method === 'tools/call') seen.push(`${method} ${headers['x-user']}`)
+        return undefined
+      },
+    )
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: agent files are written so
+    const far = { type: 'mcp', remote: { url, headers: { 'X-User': '${headers.X-Who}' } } }
+    const turns = [[calls('go')], [{ text: 'one' }], [calls('go')], [{ text: 'two' }]]
+    await using house = await House.open({ files: { it: equipped({ toolsets: [far] }, turns) }, variables })
+    const { client } = house
+    const id = await createSession(client, autonomous)
+    for (const who of ['ada-s3cret', 'bob-s3cret']) {
+      const body = { messages: [user('go')] }
+      await client.call('streamRun', { params: { id, agent: 'it' }, body, headers: { 'x-who': who } })
+    }
+    expect(seen).toEqual(['ada-s3cret', 'bob-s3cret'].flatMap((who) => [`initialize ${who}`, `tools/call ${who}`]))
+    expect(await resultsIn(client, id)).toEqual(['hello 10', 'hello 10'])
+    for (const file of [house.database, `${house.database}-wal`]) {
+      expect(existsSync(file) && readFileSync(file).includes('s3cret'), file).toBe(false)
+    }
   })
 })

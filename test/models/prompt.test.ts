@@ -145,6 +145,13 @@ describe('attachments', () => {
     expect(sent([{ type: 'document', document: zip }])).toEqual([
       text('[attachment a.zip: application/zip cannot be shown]'),
     ])
+    const sound = { mime_type: 'audio/wav', source: { inline_data: 'UklGRg==' } }
+    expect(sent([{ type: 'document', document: sound }])).toEqual([
+      text('[attachment document: audio/wav cannot be shown]'),
+    ])
+    expect(sent([{ type: 'document', document: { name: 'score', mime_type: 'text/plain' } }])).toEqual([
+      text('[attachment score: only a reference to it is here]'),
+    ])
   })
 
   test('are told by name to a model that cannot be shown them', () => {

@@ -84,11 +84,8 @@ it('names everything that an agent uses in vain, each once', async () => {
 
 const agentKeys = [
   'harness: {type: codex}',
-  'use_skills: [shared]',
   'structured_output: {name: x, mode: tool, schema: {type: object}}',
   'code_mode_tools: true',
-  'add_prompt_files: [AGENTS.md]',
-  'redact_secrets: true',
   'cache: {path: x}',
 ]
 const shared = `
@@ -114,6 +111,44 @@ it.each(agentKeys)('refuses an agent with %s', async (keys) => {
   expect(refusal.details).toEqual([
     { path: `agents.root.${keys.split(':')[0]}`, message: expect.stringContaining('not supported yet') },
   ])
+})
+
+it.each([
+  ['{type: shell, working_dir: /srv}', 'working_dir', 'Toolsets of type shell do not heed working_dir.'],
+  ['{type: shell, allow_list: [/srv]}', 'allow_list', 'Toolsets of type shell do not heed allow_list.'],
+  [
+    '{type: filesystem, blocked_domains: [a.b]}',
+    'blocked_domains',
+    'Toolsets of type filesystem do not heed blocked_domains.',
+  ],
+])('refuses an agent whose toolset %s would not heed a limit', async (toolset, key, message) => {
+  const served = await agents({ agent: scripted([[]], `toolsets: [${toolset}]`) })
+  const refusal = await refusalOf(served.open({ source: 'agent' }))
+  expect(refusal).toMatchObject({ code: 'agent_not_supported' })
+  expect(refusal.details).toEqual([{ path: `agents.root.toolsets[0].${key}`, message }])
+})
+
+const skill = '{name: s, description: d, instructions: i'
+
+it.each([
+  [`skills: [local, ${skill}, context: fork}]`, 'agents.root.skills[1].context'],
+  [`skills: [${skill}, model: played}]`, 'agents.root.skills[0].model'],
+  [`skills: [${skill}, allowed_tools: []}]`, 'agents.root.skills[0].allowed_tools'],
+  [`skills: [${skill}, toolsets: [shared]}]`, 'agents.root.skills[0].toolsets'],
+  ["skills: ['https://example.com/skills']", 'agents.root.skills[0]'],
+  ['use_skills: [restricted]', 'skills.restricted[0].allowed_tools'],
+])('refuses an agent with %s', async (keys, path) => {
+  const sharedSkills = `skills: {restricted: [${skill}, allowed_tools: [read_file]}]}\n`
+  const served = await agents({ agent: scripted([[]], keys) + sharedSkills })
+  const refusal = await refusalOf(served.open({ source: 'agent' }))
+  expect(refusal.code).toBe('agent_not_supported')
+  expect(refusal.details).toEqual([{ path, message: expect.stringContaining('not supported yet') }])
+})
+
+it('gives an agent the skills that it shares with others', async () => {
+  const shared = `skills: {common: [${skill}}]}\n`
+  const served = await agents({ agent: scripted([[{ text: 'fine' }]], 'use_skills: [common]') + shared })
+  expect(await served.toolCount({ source: 'agent' })).toBe(2)
 })
 
 it.each([
@@ -157,6 +192,8 @@ it('opens an agent with keys that do no harm without tools', async () => {
   const keys = `welcome_message: hi
 add_date: true
 add_environment_info: true
+redact_secrets: true
+add_prompt_files: [nowhere-to-be-found.md]
 readonly: true
 safety: strict
 max_iterations: 3

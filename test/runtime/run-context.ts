@@ -31,7 +31,7 @@ export function assistant(content: string, more: Partial<Message['message']> = {
   return { agent_name: 'root', message: { role: 'assistant', content, ...more } }
 }
 
-export interface SessionOptions extends Partial<Pick<RunContext, 'untitled' | 'tasks'>> {
+export interface SessionOptions extends Partial<Pick<RunContext, 'untitled' | 'tasks' | 'headers'>> {
   readonly model?: string | undefined
   /** What the session has spent before. */
   readonly spent?: Spending
@@ -71,6 +71,7 @@ export function session(history: readonly (Message | Item)[], more: SessionOptio
     },
     modelOf: () => more.model,
     conversation: 'a conversation',
+    headers: more.headers ?? {},
     untitled: more.untitled ?? false,
     settings: () => ({
       safety_policy: '',

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { SafetyPolicy } from '../../src/protocol/protocol.ts'
 import type { Question, RunSettings } from '../../src/runtime/runtime.ts'
+import { oddServer } from '../tools/mcp/harness.ts'
 import { isAlive } from '../tools/world.ts'
 import { carryOut, type SessionOptions, session, text, types, user, warnings } from './run-context.ts'
 import { calls, command, person, sh, systemText, toolBench, toolMessages } from './tool-bench.ts'
@@ -99,6 +100,17 @@ describe('the calls of one answer', () => {
       content: expect.stringContaining('characters left out'),
       multi_content: [picture],
     })
+  })
+
+  it('hand sound on, and links to resources as such', async () => {
+    const odd = { type: 'mcp', ...oddServer() }
+    const bench = toolBench([[calls('odd_sounds')]], { agent: { toolsets: [odd] } })
+    const [message] = toolMessages(await carryOut(bench.runtime, begin()))
+    expect(message?.multi_content).toEqual([
+      { type: 'text', text: '[resource score: x://score]' },
+      { type: 'document', document: { mime_type: 'audio/wav', source: { inline_data: 'UklGRg==' } } },
+      { type: 'document', document: { name: 'score', mime_type: 'text/plain' } },
+    ])
   })
 
   it('all have a result when one of them meets a defect, which then ends the run', async () => {

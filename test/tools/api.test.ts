@@ -44,6 +44,16 @@ describe('an API of one request', () => {
     expect(JSON.parse(output)).toMatchObject({ key: 'secret', param: 'me' })
   })
 
+  it('leaves a header out that names one which the request does not have', async () => {
+    await using server = await echo()
+    const headers = { 'X-Key': 'Bearer ${headers.Authorization}', 'x-param': 'p' }
+    const api_config = { name: 'ask', method: 'GET' as const, endpoint: server.url, headers }
+    const toolset = await started({ type: 'api', api_config, allow_private_ips: true }, world().environment)
+    const answer = JSON.parse((await call(toolset, 'ask', {}).result).output)
+    expect(answer.param).toBe('p')
+    expect(answer).not.toHaveProperty('key')
+  })
+
   it('tells what it is, and what it answers', async () => {
     const output_schema = { type: 'object' }
     const config = {
@@ -168,6 +178,24 @@ describe('an API that a document describes', () => {
     const toolset = await open(spec(server.url), { headers: { 'X-Key': '${headers.k}' } })
     const { output } = await call(toolset, name, args, { headers: { k: 'mine' } }).result
     expect(JSON.parse(output)).toMatchObject({ ...expected, key: 'mine' })
+  })
+
+  it('reads the document as whoever starts the run', async () => {
+    const json = { openapi: '3.1.0', paths: { '/a': { get: {} } } }
+    await using server = await httpServer(({ headers }, response) => {
+      response.writeHead(headers['x-key'] === 'mine' ? 200 : 401).end(JSON.stringify(json))
+    })
+    const definition = {
+      type: 'openapi',
+      url: server.url,
+      headers: { 'X-Key': '${headers.k}' },
+      allow_private_ips: true,
+    }
+    const toolset = createToolset(definition, world().environment)
+    await expect(toolset?.start(new AbortController().signal)).rejects.toThrow('it answered 401')
+    await toolset?.start(new AbortController().signal, { K: 'mine' })
+    expect(toolset?.tools).toMatchObject([{ name: 'get_a' }])
+    await toolset?.close()
   })
 
   it('reads the document from a URL, from where the servers are told', async () => {

@@ -233,7 +233,7 @@ toolsetContract('skills', async () => {
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'SKILL.md'), '---\nname: one\ndescription: The first\n---\nDo this.')
   writeFileSync(join(folder, 'long.txt'), long.slice(0, 200_000))
-  const toolset = createSkills(true, home.environment)
+  const toolset = createSkills([true], home.environment)
   if (toolset === undefined) throw new Error('no skills')
   return benchOf(toolset, {
     good: { name: 'read_skill', args: { name: 'one' } },

@@ -211,8 +211,8 @@ describe('skills', () => {
     )
   }
 
-  async function open(home: World, definition: SkillsDefinition, workingDir = home.root) {
-    const toolset = createSkills(definition, { ...home.environment, workingDir })
+  async function open(home: World, definition: SkillsDefinition, workingDir = home.root, ...more: SkillsDefinition[]) {
+    const toolset = createSkills([definition, ...more], { ...home.environment, workingDir })
     if (toolset === undefined) throw new Error('no skills')
     onTestFinished(() => toolset.close())
     await toolset.start(signal)
@@ -239,10 +239,27 @@ describe('skills', () => {
 
   it('are none when the agent has none, and a toolset without tools when none are found', async () => {
     const home = world()
-    expect(createSkills(false, home.environment)).toBeUndefined()
-    expect(createSkills(undefined, home.environment)).toBeUndefined()
+    expect(createSkills([false], home.environment)).toBeUndefined()
+    expect(createSkills([], home.environment)).toBeUndefined()
     const toolset = await open(home, true)
     expect([toolset.tools, toolset.instruction]).toEqual([[], undefined])
+  })
+
+  it('of several lists are those of all, and what is written out counts, the first of it', async () => {
+    const home = world()
+    skill(home, '.agents/skills/one', 'one')
+    skill(home, '.agents/skills/two', 'two')
+    const toolset = await open(
+      home,
+      false,
+      home.root,
+      ['two', inline],
+      [{ ...inline, name: 'two' }],
+      [{ ...inline, instructions: 'Too late.' }],
+    )
+    const names = [...(toolset.instruction ?? '').matchAll(/^- (\w+): /gm)].map(([, name]) => name)
+    expect(names.sort()).toEqual(['inline', 'two'])
+    for (const name of names) expect(await call(toolset, 'read_skill', { name }).result).toEqual({ output: 'Just so.' })
   })
 
   it('of the project come before those of the home directory, and the nearest first', async () => {
@@ -277,7 +294,7 @@ describe('skills', () => {
   })
 
   it('from URLs are refused by name', async () => {
-    const toolset = createSkills(['https://example.com/skills'], world().environment)
+    const toolset = createSkills([['https://example.com/skills']], world().environment)
     await expect(toolset?.start(signal)).rejects.toThrow('Skills from URLs are not supported yet')
   })
 })

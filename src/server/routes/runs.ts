@@ -1,31 +1,46 @@
+import type { IncomingHttpHeaders } from 'node:http'
 import type { OnDisconnect, RunBody } from '../../protocol/protocol.ts'
 import type { AgentRef } from '../../runtime/runtime.ts'
 import type { SessionManager } from '../../session-manager/session-manager.ts'
 import { nextLink } from '../link.ts'
+import { passedHeaders } from '../passed-headers.ts'
 import type { Handlers } from '../route.ts'
 import { EventStreamBody } from '../sse.ts'
 
-export const runRoutes = (manager: SessionManager, usualOnDisconnect: OnDisconnect) => {
+interface StreamCall {
+  readonly body: RunBody
+  readonly query: { readonly on_disconnect?: OnDisconnect | undefined }
+  readonly headers: IncomingHttpHeaders
+  readonly signal: AbortSignal
+}
+
+export interface RunRouteOptions {
+  readonly onDisconnect: OnDisconnect
+  /** Whether clients need a token, which must not be passed on. */
+  readonly isGuarded: boolean
+}
+
+export const runRoutes = (manager: SessionManager, { onDisconnect, isGuarded }: RunRouteOptions) => {
   /** A stream that reads the run, and stops it when its client leaves, unless the run shall go on. */
   const stream = async (
     id: string,
     agent: AgentRef,
-    body: RunBody,
-    { on_disconnect = usualOnDisconnect }: { readonly on_disconnect?: OnDisconnect | undefined },
-    signal: AbortSignal,
+    { body, query, headers, signal }: StreamCall,
   ): Promise<EventStreamBody> => {
-    const { run, events } = await manager.runSession(id, agent, { ...body, trigger: 'stream' })
+    const { on_disconnect = onDisconnect } = query
+    const options = { ...body, trigger: 'stream', headers: passedHeaders(headers, isGuarded) } as const
+    const { run, events } = await manager.runSession(id, agent, options)
     const stop = { by: 'client_disconnect', reason: 'the client left the stream of the run' }
     const cancel = () => manager.cancelRun(id, stop, { runId: run.run_id, waitMs: 0 })
     return new EventStreamBody(events(signal), on_disconnect === 'cancel' ? cancel : undefined)
   }
 
   return {
-    streamRun: ({ params, body, query, signal }) => stream(params.id, { source: params.agent }, body, query, signal),
-    streamNamedRun: ({ params, body, query, signal }) =>
-      stream(params.id, { source: params.agent, name: params.agent_name }, body, query, signal),
-    startRun: async ({ params, body: { agent, agent_name, ...rest } }) => {
-      const { run } = await manager.runSession(params.id, { source: agent, name: agent_name || undefined }, rest)
+    streamRun: (call) => stream(call.params.id, { source: call.params.agent }, call),
+    streamNamedRun: (call) => stream(call.params.id, { source: call.params.agent, name: call.params.agent_name }, call),
+    startRun: async ({ params, headers, body: { agent, agent_name, ...rest } }) => {
+      const options = { ...rest, headers: passedHeaders(headers, isGuarded) }
+      const { run } = await manager.runSession(params.id, { source: agent, name: agent_name || undefined }, options)
       return { run_id: run.run_id, session_id: run.session_id, first_seq: run.first_seq }
     },
     listRuns: async ({ params, query, url, reply }) => {

@@ -1,4 +1,7 @@
-/** Texts that open something, as their issuers shape them. */
+/**
+ * Texts that open something, as their issuers shape them. What is searched may be long and somebody's malice, so no pattern
+ * may look at a character more often than a few times.
+ */
 const secrets: readonly RegExp[] = [
   /\b(?:AKIA|ASIA)[A-Z0-9]{16}\b/g,
   /\bgh[pousr]_[A-Za-z0-9]{36,255}\b/g,
@@ -12,15 +15,39 @@ const secrets: readonly RegExp[] = [
   /\bpypi-[A-Za-z0-9_-]{50,250}/g,
   /\bhf_[A-Za-z0-9]{30,60}\b/g,
   /\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{20,100}/g,
-  /\beyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,2000}/g,
-  /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[\s\S]{0,20000}?-----END [A-Z ]{0,40}PRIVATE KEY-----/g,
+  /(?<![\w-])eyJ[A-Za-z0-9_-]{10,2000}\.eyJ[A-Za-z0-9_-]{10,4000}\.[A-Za-z0-9_-]{10,2000}/g,
 ]
 
 const mark = '[REDACTED]'
 
+const keyBegin = /-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----/g
+const keyEnd = /-----END [A-Z ]{0,40}PRIVATE KEY-----/g
+const longestKey = 20_000
+
+/** The same text with the secrets in it taken out. */
+export function redactText(text: string): string {
+  return withoutKeys(secrets.reduce((rest, pattern) => rest.replaceAll(pattern, mark), text))
+}
+
+/** Keys have a beginning and an end, which are looked for one after the other. One that has no end is left as it is. */
+function withoutKeys(text: string): string {
+  const ends = [...text.matchAll(keyEnd)].map((end) => ({ at: end.index, after: end.index + end[0].length }))
+  let out = ''
+  let done = 0
+  let next = 0
+  for (const { index } of text.matchAll(keyBegin)) {
+    while ((ends[next]?.at ?? Number.POSITIVE_INFINITY) < index) next++
+    const end = ends[next]
+    if (index < done || end === undefined || end.at - index > longestKey) continue
+    out += text.slice(done, index) + mark
+    done = end.after
+  }
+  return out + text.slice(done)
+}
+
 /** The same JSON value with the secrets in its texts taken out; the value itself when there are none. */
 export function redact(value: unknown): unknown {
-  if (typeof value === 'string') return secrets.reduce((text, pattern) => text.replaceAll(pattern, mark), value)
+  if (typeof value === 'string') return redactText(value)
   if (Array.isArray(value)) {
     const items = value.map(redact)
     return items.every((item, at) => item === value[at]) ? value : items

@@ -1,9 +1,10 @@
+import { createHmac, randomBytes } from 'node:crypto'
 import { homedir } from 'node:os'
 import { basename, resolve } from 'node:path'
 import type { Transport } from '@modelcontextprotocol/client'
-import type { ToolEnvironment } from '../tools.ts'
+import type { RequestHeaders, ToolEnvironment } from '../tools.ts'
 import { ToolsetFailure } from '../toolset-failure.ts'
-import { agentVariables, expandShellVariables, expandVariables, type Variables } from '../variables.ts'
+import { agentVariables, expandShellVariables, expandVariables, headersToSend, type Variables } from '../variables.ts'
 import type { Loss } from './loss.ts'
 import type { McpDefinition, RemoteDefinition } from './mcp-definition.ts'
 import { createRemoteFetch } from './remote-fetch.ts'
@@ -27,7 +28,10 @@ export interface Link {
   readonly mayBeModern: boolean
   /** What no message may show. */
   readonly secrets: readonly string[]
-  open(onLost: (loss: Loss) => void): LinkTransport
+  /** Says the same for two API requests whose headers make the server see the same. Tells nothing about them. */
+  identityOf(headers: RequestHeaders): string
+  /** `incoming` is asked for the headers of the API request behind a request that belongs to no call. */
+  open(onLost: (loss: Loss) => void, incoming: () => RequestHeaders): LinkTransport
 }
 
 /** What a process needs to find programs and its person's files; all else is configured. */
@@ -49,7 +53,9 @@ export function createLink(definition: McpDefinition, environment: ToolEnvironme
 function stdioLink(program: string, definition: McpDefinition, environment: ToolEnvironment): Link {
   const variables = agentVariables(environment.variables)
   const expand = (text: string) => expandVariables(text, variables)
-  const configured = Object.entries(definition.env ?? {}).map(([name, text]) => [name, expand(text)] as const)
+  const configured = Object.entries(definition.env ?? {}).map(([name, text]) => {
+    return [name, expandShellVariables(text, variables)] as const
+  })
   const base = inherited.flatMap((name) => {
     const value = variables[name]
     return value === undefined ? [] : [[name, value] as const]
@@ -65,6 +71,7 @@ function stdioLink(program: string, definition: McpDefinition, environment: Tool
     remote: false,
     mayBeModern: true,
     secrets: configured.map(([, value]) => value),
+    identityOf: () => '',
     open: (onLost) => new StdioTransport(command, onLost),
   }
 }
@@ -90,17 +97,26 @@ function remoteLink(remote: RemoteDefinition, name: string | undefined, environm
     throw new ToolsetFailure(`the MCP server ${label} has the unknown transport ${remote.transport_type}`)
   }
   if (remote.oauth) throw new ToolsetFailure(`the MCP server ${label} wants OAuth, which is not supported`)
-  const headers = Object.entries(remote.headers ?? {}).map(([key, text]) => [key, expandVariables(text, variables)])
+  const headers = Object.fromEntries(
+    Object.entries(remote.headers ?? {}).map(([key, text]) => [key, expandVariables(text, variables)]),
+  )
+  const salt = randomBytes(16)
   return {
     label,
     remote: true,
     mayBeModern: kind === 'streamable',
     secrets: [],
-    open: (onLost) => {
-      const fetch = createRemoteFetch(Object.fromEntries(headers), onLost)
+    identityOf: (incoming) => digest(salt, headersToSend(headers, incoming)),
+    open: (onLost, incoming) => {
+      const fetch = createRemoteFetch(headers, incoming, onLost)
       return kind === 'sse' ? new SseTransport(url, fetch, onLost) : new StreamableTransport(url, fetch)
     },
   }
+}
+
+/** Two identities are compared long after the headers are gone. */
+function digest(salt: Buffer, headers: Readonly<Record<string, string>>): string {
+  return createHmac('sha256', salt).update(JSON.stringify(headers)).digest('base64')
 }
 
 function readUrl(text: string): URL {

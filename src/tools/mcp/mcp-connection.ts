@@ -6,6 +6,7 @@ import {
   type ElicitResult,
   type Tool as ServerTool,
 } from '@modelcontextprotocol/client'
+import type { RequestHeaders } from '../tools.ts'
 import { ConnectFailure } from './failures.ts'
 import type { Link, LinkTransport } from './link.ts'
 import { type ListedTool, listTools } from './listed-tool.ts'
@@ -29,6 +30,8 @@ export interface ConnectionEvents {
   /** The server is gone; told once. The connection still wants to be closed. */
   lost(loss: Loss): void
   elicit(params: ElicitRequestParams): Promise<ElicitResult>
+  /** Headers of the API request that the toolset works for now. */
+  headers(): RequestHeaders
 }
 
 /** One session with one server, from the first word to the last. */
@@ -46,7 +49,10 @@ export class McpConnection {
 
   private constructor(link: Link, era: Era, events: ConnectionEvents) {
     this.#events = events
-    this.#transport = link.open((loss) => this.#lose(loss))
+    this.#transport = link.open(
+      (loss) => this.#lose(loss),
+      () => events.headers(),
+    )
     this.#transport.onmessage = () => {
       if (this.#rate.exceeds()) this.#lose({ reason: 'sent too many messages', clean: false })
     }

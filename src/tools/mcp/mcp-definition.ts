@@ -27,7 +27,7 @@ export interface RemoteDefinition {
 
 /**
  * An MCP server as an agent file describes it: a command, or a place in the network. Texts may hold `${env.NAME}`;
- * headers also `${headers.NAME}`.
+ * `env` and `working_dir` also `${NAME}` and `$NAME`, headers also `${headers.NAME}`.
  */
 export interface McpDefinition {
   readonly name?: string | undefined

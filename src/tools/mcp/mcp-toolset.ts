@@ -8,9 +8,10 @@ import {
 import type { Tool, ToolCallResult } from '../../protocol/protocol.ts'
 import { readFields } from '../arguments.ts'
 import { failure } from '../result.ts'
-import type { CallContext, ToolEnvironment, Toolset } from '../tools.ts'
+import type { CallContext, RequestHeaders, ToolEnvironment, Toolset } from '../tools.ts'
 import { ToolsetFailure } from '../toolset-failure.ts'
 import { describeFailure, Unavailable } from './failures.ts'
+import { IncomingHeaders } from './incoming-headers.ts'
 import { type Lifecycle, readLifecycle } from './lifecycle.ts'
 import { createLink, type Link } from './link.ts'
 import type { ListedTool } from './listed-tool.ts'
@@ -50,9 +51,12 @@ class McpToolset implements Toolset {
   readonly #link: Link
   readonly #lifecycle: Lifecycle
   readonly #calls = new Set<OpenCall>()
+  readonly #incoming = new IncomingHeaders()
   /** Connections that are lost and not quite gone. */
   readonly #ending = new Set<Promise<void>>()
   #state: State = { is: 'stopped' }
+  /** As whom the server was last asked to let us in. */
+  #identity = ''
   /** A start that is under way. It belongs to the toolset: whoever waits for it may leave. */
   #opening: Opening | undefined
   #closing: Promise<void> | undefined
@@ -74,9 +78,10 @@ class McpToolset implements Toolset {
     return [...(this.#known?.tools.values() ?? [])].map(({ tool }) => tool)
   }
 
-  async start(signal: AbortSignal): Promise<void> {
+  async start(signal: AbortSignal, headers: RequestHeaders = {}): Promise<void> {
     signal.throwIfAborted()
     await this.#closing
+    await this.#workFor(headers, signal)
     if (this.#state.is === 'up') return
     try {
       this.#opening ??= this.#open(0)
@@ -110,6 +115,14 @@ class McpToolset implements Toolset {
       this.#closing = undefined
     })
     return this.#closing
+  }
+
+  /** What a server let in as somebody else is not used for this request. */
+  async #workFor(headers: RequestHeaders, run: AbortSignal): Promise<void> {
+    const identity = this.#link.identityOf(headers)
+    if (identity !== this.#identity) await this.close()
+    this.#identity = identity
+    this.#incoming.take(headers, run)
   }
 
   /** The connection whose tools can be called, be it after a restart. */
@@ -185,6 +198,7 @@ class McpToolset implements Toolset {
     const events = {
       lost: (loss: Loss) => this.#lost(loss),
       elicit: (params: ElicitRequestParams) => this.#elicit(params),
+      headers: () => this.#incoming.now,
     }
     try {
       const connection = await McpConnection.open(this.#link, events, limit)

@@ -8,7 +8,7 @@ import type {
 } from '@modelcontextprotocol/client'
 import { z } from 'zod'
 import type { ElicitationAnswer } from '../../protocol/protocol.ts'
-import type { CallContext } from '../tools.ts'
+import type { CallContext, RequestHeaders } from '../tools.ts'
 
 /** The call in whose name something happens: set where a request leaves and where its answer comes back. */
 export const callScope = new AsyncLocalStorage<OpenCall | undefined>()
@@ -27,6 +27,7 @@ export class OpenCall {
   readonly #context: CallContext
   readonly #abort = new AbortController()
   #timedOut = false
+  #ended = false
   #remainingMs: number
   #armedAt = 0
   #timer: NodeJS.Timeout | undefined
@@ -40,8 +41,9 @@ export class OpenCall {
     this.#arm()
   }
 
-  get headers(): Readonly<Record<string, string>> {
-    return this.#context.headers
+  /** Of the API request behind the call, until it ends: what it set in motion may go on for longer. */
+  get headers(): RequestHeaders | undefined {
+    return this.#ended ? undefined : this.#context.headers
   }
 
   get timedOut(): boolean {
@@ -55,6 +57,7 @@ export class OpenCall {
 
   /** Frees the timer. */
   end(): void {
+    this.#ended = true
     clearTimeout(this.#timer)
   }
 

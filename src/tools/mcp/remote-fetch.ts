@@ -1,18 +1,26 @@
 import type { FetchLike } from '@modelcontextprotocol/client'
-import { expandHeaders } from '../variables.ts'
+import type { RequestHeaders } from '../tools.ts'
+import { headersToSend } from '../variables.ts'
 import { describeFailure } from './failures.ts'
 import type { Loss } from './loss.ts'
 import { limitMessages } from './message-bytes.ts'
 import { callScope } from './open-call.ts'
+import { patientFetch } from './patient-fetch.ts'
 
 /**
  * A fetch for one server: adds the configured headers, with those of the API request behind the call; notices when the
  * server is gone; lets no message grow without end.
  */
-export function createRemoteFetch(headers: Readonly<Record<string, string>>, onLost: (loss: Loss) => void): FetchLike {
+export function createRemoteFetch(
+  configured: Readonly<Record<string, string>>,
+  incoming: () => RequestHeaders,
+  onLost: (loss: Loss) => void,
+): FetchLike {
   return async (url, init = {}) => {
-    const sent = withHeaders(new Headers(init.headers), headers)
-    const response = await fetch(url, { ...init, headers: sent }).catch((error: unknown) => {
+    // Asked for each request, in whose name it is sent: a connection may outlive the run that opened it.
+    const own = headersToSend(configured, callScope.getStore()?.headers ?? incoming())
+    const sent = withHeaders(new Headers(init.headers), own)
+    const response = await patientFetch(url, { ...init, headers: sent }).catch((error: unknown) => {
       if (!init.signal?.aborted) onLost({ reason: describeFailure(error), clean: false })
       throw error
     })
@@ -22,14 +30,9 @@ export function createRemoteFetch(headers: Readonly<Record<string, string>>, onL
   }
 }
 
-/** A header that names the API request is left out where there is none, as in the first words with the server. */
-function withHeaders(sent: Headers, configured: Readonly<Record<string, string>>): Headers {
-  const call = callScope.getStore()
-  for (const [name, text] of Object.entries(configured)) {
-    if (sent.has(name) || (call === undefined && /\$\{headers\./i.test(text))) continue
-    const value = expandHeaders(text, call?.headers ?? {}).trim()
-    if (value !== '') sent.set(name, value)
-  }
+/** What the protocol says itself stays as it is. */
+function withHeaders(sent: Headers, own: Readonly<Record<string, string>>): Headers {
+  for (const [name, value] of Object.entries(own)) if (!sent.has(name)) sent.set(name, value)
   return sent
 }
 

@@ -7,6 +7,7 @@ interface Message {
   readonly method?: string
   readonly params?: Readonly<Record<string, unknown>>
   readonly result?: unknown
+  readonly error?: { readonly code: number }
 }
 
 type Answer = (id: Message['id'], result: object) => void
@@ -28,6 +29,8 @@ let tools = [
   'cancelled',
   'ask',
   'nonsense',
+  'sounds',
+  'begs',
 ]
 
 if (oddities.has('dies')) {
@@ -48,7 +51,11 @@ const answer: Answer = (id, result) => {
   send({ id, result: modern ? { resultType: 'complete', ttlMs: 0, cacheScope: 'private', ...result } : result })
 }
 
-function read({ id, method, params = {} }: Message): void {
+/** Calls that wait for an answer of ours, by the id of what was asked. */
+const begging = new Map<unknown, Message['id']>()
+
+function read({ id, method, params = {}, error }: Message): void {
+  if (error && begging.has(id)) answer(begging.get(id), text(`code ${error.code}`))
   if (oddities.has('mute')) return
   if (oddities.has('strict') && method === 'server/discover') process.exit(1)
   if (method === 'server/discover' && modern) {
@@ -67,6 +74,9 @@ function read({ id, method, params = {} }: Message): void {
   else if (method === 'notifications/cancelled') cancelled.push(params.requestId)
   else if (id !== undefined && method !== undefined) send({ id, error: { code: -32601, message: 'Method not found' } })
 }
+
+const sound = { type: 'audio', data: 'UklGRg==', mimeType: 'audio/wav' }
+const link = { type: 'resource_link', name: 'score', uri: 'x://score', mimeType: 'text/plain' }
 
 function describe(name: string): object {
   return { name, description: `Does ${name}.`, inputSchema: { type: 'object', properties: {} } }
@@ -96,7 +106,18 @@ function call(id: Message['id'], params: Readonly<Record<string, unknown>>): voi
     answer(id, text('still here'))
   } else if (name === 'cancelled') answer(id, text(JSON.stringify(cancelled)))
   else if (name === 'nonsense') answer(id, { content: 'this is no content' })
+  else if (name === 'begs') beg(id, params)
+  else if (name === 'sounds') answer(id, { content: [sound, link] })
   else if (name === 'ask') ask(id, params)
+}
+
+/** Wants what the client has not said that it can do, and tells about it. */
+function beg(id: Message['id'], { arguments: args }: Readonly<Record<string, unknown>>): void {
+  begging.set('beg', id)
+  send({ method: 'notifications/message', params: { level: 'error', data: 'I beg you' } })
+  const wanted = args instanceof Object && 'method' in args ? args.method : undefined
+  const messages = [{ role: 'user', content: { type: 'text', text: 'Think for me' } }]
+  send({ id: 'beg', method: wanted, params: { messages, maxTokens: 10 } })
 }
 
 /** In the newer era a question is part of an answer, and the call is made again with what was said. */

@@ -66,6 +66,16 @@ describe('a call', () => {
     expect(JSON.parse(cancelled.output)).toHaveLength(1)
   })
 
+  test.each(['sampling/createMessage', 'roots/list'])(
+    'lends a server nothing for %s, and takes its log',
+    async (method) => {
+      const toolset = await started(oddServer())
+      const context = callContext()
+      expect(await toolset.call('begs', { method }, context)).toEqual({ output: 'code -32601' })
+      expect([context.told, context.asked]).toEqual([[], []])
+    },
+  )
+
   test('T4 stops a server that floods', async () => {
     const toolset = await started(oddServer())
     const before = await pidsOf(toolset)

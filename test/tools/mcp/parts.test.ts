@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { Toolset } from '../../../src/agent-file/toolset.ts'
+import { IncomingHeaders } from '../../../src/tools/mcp/incoming-headers.ts'
 import { readLifecycle } from '../../../src/tools/mcp/lifecycle.ts'
 import { listTools } from '../../../src/tools/mcp/listed-tool.ts'
 import type { McpDefinition } from '../../../src/tools/mcp/mcp-definition.ts'
@@ -90,6 +91,17 @@ describe('a body', () => {
     await expect(pass(true, [part, Buffer.from('\n'), part, end])).rejects.toThrow(Flood)
     await expect(pass(false, [part, end, part, end])).rejects.toThrow(Flood)
   })
+})
+
+test('the headers of a run are forgotten with its end, and not with the end of the one before', () => {
+  const [first, second] = [new AbortController(), new AbortController()]
+  const incoming = new IncomingHeaders()
+  incoming.take({ key: 'one' }, first.signal)
+  incoming.take({ key: 'two' }, second.signal)
+  first.abort()
+  expect(incoming.now).toEqual({ key: 'two' })
+  second.abort()
+  expect(incoming.now).toEqual({})
 })
 
 test('counts messages until there are too many', () => {

@@ -1,68 +1,42 @@
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { text } from 'node:stream/consumers'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { callContext, environment, started, toolsetOf } from './harness.ts'
+import { type Handler, type Message, said, serve } from './http-server.ts'
 
-interface Message {
-  readonly id?: number
-  readonly method: string
-  readonly params?: { readonly name?: string; readonly arguments?: Readonly<Record<string, unknown>> }
-}
-
-type Handler = (message: Message, request: IncomingMessage, response: ServerResponse) => object | undefined
-
-const tool = { name: 'go', inputSchema: { type: 'object', properties: {} } }
-
-/** A server that answers in JSON what a call is answered with, or lets the handler answer when that is nothing. */
-async function serve(onCall: Handler, onAny: Handler = () => undefined): Promise<string> {
-  const server = createServer(async (request, response) => {
-    if (request.method !== 'POST') return void response.writeHead(405).end()
-    const message: Message = JSON.parse(await text(request))
-    if (onAny(message, request, response)) return
-    if (message.id === undefined) return void response.writeHead(202).end()
-    const result = message.method === 'tools/call' ? onCall(message, request, response) : introduction(message)
-    if (result) answer(response, message, result)
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  const address = server.address()
-  return address === null || typeof address === 'string' ? '' : `http://127.0.0.1:${address.port}/mcp`
-}
-
-function answer(response: ServerResponse, { id }: Message, result: object): void {
-  const error = 'error' in result ? result : { result }
-  response.writeHead(200, { 'content-type': 'application/json', 'mcp-session-id': 's1' })
-  response.end(JSON.stringify({ jsonrpc: '2.0', id, ...error }))
-}
-
-function introduction({ method }: Message): object {
-  if (method === 'tools/list') return { tools: [tool] }
-  if (method !== 'initialize') return { error: { code: -32601, message: 'Method not found' } }
-  const serverInfo = { name: 'here', version: '1' }
-  return { protocolVersion: '2025-06-18', capabilities: { tools: {} }, serverInfo }
-}
-
-const said = (text: string) => ({ content: [{ type: 'text', text }] })
-
-test('sends the configured headers, and those of the API request with each call', async () => {
-  const seen: (string | undefined)[] = []
+/** A server that answers with who is asking, and keeps who came in. */
+async function doorkeeper() {
+  const entered: string[] = []
   const url = await serve(
     (_, { headers }) => said(`${headers['x-user']} ${headers.authorization}`),
     ({ method }, { headers }) => {
-      if (method === 'initialize') seen.push(String(headers['x-user']), headers.authorization)
+      if (method === 'initialize') entered.push(`${headers['x-user']} ${headers.authorization}`)
       return undefined
     },
   )
   const headers = { 'X-User': 'user ${headers.X-Who}', Authorization: 'Bearer ${env.KEY}' }
-  const toolset = await started({ remote: { url, headers } }, environment({ KEY: 'k1' }))
-  expect(seen).toEqual(['undefined', 'Bearer k1'])
+  const toolset = toolsetOf({ remote: { url, headers } }, environment({ KEY: 'k1' }))
+  return { entered, toolset }
+}
+
+const { signal } = new AbortController()
+
+test('sends the configured headers, and those of the API request with each call', async () => {
+  const { entered, toolset } = await doorkeeper()
+  await toolset.start(signal)
+  expect(entered).toEqual(['undefined Bearer k1'])
   const users = ['ada', 'bob'].map((who) => toolset.call('go', {}, callContext({ headers: { 'x-who': who } })))
   expect(await Promise.all(users)).toEqual([{ output: 'user ada Bearer k1' }, { output: 'user bob Bearer k1' }])
+})
+
+test('enters once for the runs of one person, and anew for those of another or of nobody', async () => {
+  const { entered, toolset } = await doorkeeper()
+  const ada = { 'x-who': 'ada' }
+  await toolset.start(signal, ada)
+  await toolset.start(signal, { ...ada, 'x-request-id': 'another' })
+  expect(entered).toEqual(['user ada Bearer k1'])
+  await toolset.start(signal, { 'X-WHO': 'bob' })
+  await toolset.start(signal)
+  expect(entered).toEqual(['user ada Bearer k1', 'user bob Bearer k1', 'undefined Bearer k1'])
+  expect(await toolset.call('go', {}, callContext())).toEqual({ output: 'undefined Bearer k1' })
 })
 
 test('begins a new session when the server forgot the old one', async () => {

@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { McpDefinition } from '../../../src/tools/mcp/mcp-definition.ts'
@@ -134,15 +134,29 @@ describe.each(Object.entries(transports))('server-everything over %s', (_, serve
 describe('a process', () => {
   test('sees only what is configured and what a process needs', async () => {
     const where = environment({ KEY: 'from outside', OTHER: 'unseen', QUARTERDECK_TOKEN: 'ours' })
-    const env = { GIVEN: 'key is ${env.KEY}', STOLEN: '${env.QUARTERDECK_TOKEN}' }
+    const env = {
+      GIVEN: 'key is ${env.KEY}',
+      SAME: '$KEY-${KEY}',
+      STOLEN: '${env.QUARTERDECK_TOKEN}$QUARTERDECK_TOKEN',
+    }
     const toolset = await started({ command: process.execPath, args: [programOf('everything')], env }, where)
     const { output } = await toolset.call('get-env', {}, callContext())
     const { PATH, HOME } = process.env
-    expect(JSON.parse(output)).toEqual({ PATH, HOME, GIVEN: 'key is from outside', STOLEN: '' })
+    const SAME = 'from outside-from outside'
+    expect(JSON.parse(output)).toEqual({ PATH, HOME, GIVEN: 'key is from outside', SAME, STOLEN: '' })
   })
 })
 
 describe('server-filesystem', () => {
+  test('works in the directory that is configured, from where the session works', async () => {
+    const where = environment({ PART: 'below' })
+    mkdirSync(join(where.workingDir, 'below'))
+    writeFileSync(join(where.workingDir, 'below', 'note.txt'), 'found')
+    const definition = { command: process.execPath, args: [programOf('filesystem'), '.'], working_dir: './$PART' }
+    const read = await (await started(definition, where)).call('read_text_file', { path: 'note.txt' }, callContext())
+    expect(read.output).toBe('found')
+  })
+
   test('reads and writes files where the session works', async () => {
     const where = environment()
     writeFileSync(join(where.workingDir, 'note.txt'), 'written before')
