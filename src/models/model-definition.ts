@@ -25,6 +25,9 @@ const TaskBudget = z.union([
 export const Capabilities = z.object({ image: z.boolean().optional(), pdf: z.boolean().optional() })
 export type Capabilities = z.infer<typeof Capabilities>
 
+export const ApiType = z.enum(['openai_chatcompletions', 'openai_responses'])
+export type ApiType = z.infer<typeof ApiType>
+
 /**
  * One model as an agent file describes it, once names are resolved: what a custom provider or `first_available` adds has
  * been merged in by the caller. Keys that are no business of this room are ignored.
@@ -35,7 +38,7 @@ export const ModelDefinition = z.object({
   base_url: z.string().optional(),
   /** Name of the environment variable that holds the key. */
   token_key: z.string().optional(),
-  api_type: z.enum(['openai_chatcompletions', 'openai_responses']).optional(),
+  api_type: ApiType.optional(),
   max_tokens: z.number().int().positive().optional(),
   temperature: z.number().optional(),
   top_p: z.number().optional(),

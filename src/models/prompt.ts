@@ -32,8 +32,9 @@ const rules: Readonly<Record<Dialect, Rules>> = {
   compatible: { imageUrls: true, lateSystem: true, toolImages: false },
 }
 
-function attachmentRules({ dialect, capabilities }: Reader): AttachmentRules {
-  const { image: images = true, pdf: pdfs = true } = capabilities ?? {}
+/** Mistral refuses a request with a PDF in the form in which OpenAI and those like it take one. */
+function attachmentRules({ dialect, provider, capabilities }: Reader): AttachmentRules {
+  const { image: images = true, pdf: pdfs = provider !== 'mistral' } = capabilities ?? {}
   return { imageUrls: rules[dialect].imageUrls, images, pdfs }
 }
 

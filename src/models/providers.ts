@@ -1,5 +1,5 @@
 import { Refusal } from '../protocol/protocol.ts'
-import type { ModelDefinition } from './model-definition.ts'
+import { ApiType, type ModelDefinition } from './model-definition.ts'
 
 /** The wire protocol a model is spoken to in. */
 export type Dialect = 'openai_chat' | 'openai_responses' | 'anthropic' | 'google' | 'compatible'
@@ -83,15 +83,19 @@ export function endpointOf(definition: ModelDefinition): Endpoint {
 }
 
 /**
- * `api_type` decides where it is given. Otherwise OpenAI's thinking families go to Responses, at OpenAI's own address
- * only: what else calls itself OpenAI rarely has it.
+ * `api_type` decides where it is given, by a provider of the file or among the model's own options. Otherwise OpenAI's
+ * thinking families go to Responses, at OpenAI's own address only: what else calls itself OpenAI rarely has it.
  */
 function dialectOf(definition: ModelDefinition, usual: Dialect): Dialect {
-  const { api_type: type, provider, model, base_url: baseUrl } = definition
+  const { api_type: type = apiTypeIn(definition.provider_opts), provider, model, base_url: baseUrl } = definition
   if (type === 'openai_responses') return 'openai_responses'
   if (type === 'openai_chatcompletions') return provider === 'openai' ? 'openai_chat' : 'compatible'
   if (usual === 'openai_chat' && baseUrl === undefined && openaiThinks.test(model)) return 'openai_responses'
   return usual
+}
+
+function apiTypeIn(options: ModelDefinition['provider_opts']): ApiType | undefined {
+  return ApiType.safeParse(options?.api_type).data
 }
 
 const versions: Readonly<Partial<Record<Dialect, string>>> = { anthropic: '/v1', google: '/v1beta' }

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { anthropicGist, type Gist, googleGist, openaiGist } from '../models/gist.ts'
 import { cassette, recordings, replayServer } from '../models/replay-server.ts'
+import { wrongInRequest } from '../models/request-schema.ts'
 import { tempDir } from '../store/temp-dir.ts'
 import { createSession, House, snapshotOf } from './house.ts'
 import { readRun, said } from './resuming-reader.ts'
@@ -19,12 +20,12 @@ function meaning({ tools, said, ...gist }: Gist): Gist {
 
 describe.skipIf(!there)(title, () => {
   test.each([
-    ['openai', 'gpt-4o', '/v1', openaiGist],
-    ['anthropic', 'claude-sonnet-4-0', '', anthropicGist],
-    ['google', 'gemini-2.5-flash', '', googleGist],
+    ['openai', 'openai-chat', 'gpt-4o', '/v1', openaiGist],
+    ['anthropic', 'anthropic', 'claude-sonnet-4-0', '', anthropicGist],
+    ['google', 'google', 'gemini-2.5-flash', '', googleGist],
   ] as const)(
     'of %s drives a run that lists a directory, and is asked the same as then',
-    async (provider, model, path, gist) => {
+    async (provider, api, model, path, gist) => {
       const recorded = cassette(`exec-${provider === 'google' ? 'gemini' : provider}-toolcall.yaml`)
       const [instruction, ofTools, question = ''] = gist(recorded[0]?.sent).said.map(([, text]) => text)
       await using upstream = await replayServer(recorded)
@@ -43,6 +44,7 @@ describe.skipIf(!there)(title, () => {
       expect(frames.at(-1)?.event).toMatchObject({ type: 'stream_stopped', reason: 'normal' })
       expect(upstream.received).toHaveLength(2)
       for (const [turn, body] of upstream.received.entries()) {
+        expect(wrongInRequest(api, body)).toEqual([])
         expect(meaning(gist(body))).toEqual(meaning(gist(recorded[turn]?.sent)))
       }
       const { messages } = await snapshotOf(house.client, id)

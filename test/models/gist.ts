@@ -30,6 +30,20 @@ const OpenAIBody = z.looseObject({
   ),
   tools: z.array(z.looseObject({ function: z.looseObject({ name: z.string() }) })).default([]),
 })
+const ResponsesBody = z.looseObject({
+  model: z.string(),
+  input: z.array(
+    z.looseObject({
+      type: z.string().optional(),
+      role: z.string().optional(),
+      content: Content,
+      name: z.string().optional(),
+      arguments: z.string().optional(),
+      output: z.unknown().optional(),
+    }),
+  ),
+  tools: z.array(z.looseObject({ name: z.string() })).default([]),
+})
 const AnthropicBody = z.looseObject({
   model: z.string(),
   system: z.array(Block).optional(),
@@ -49,6 +63,19 @@ export function openaiGist(body: unknown): Gist {
     ...tool_calls.map((call) => [role, call.function.name, call.function.arguments]),
   ])
   return { model, said, tools: tools.map((tool) => tool.function.name) }
+}
+
+/** Says `assistant` and `tool` where chat completions would, and leaves out what a model has thought. */
+export function responsesGist(body: unknown): Gist {
+  const { model, input, tools } = ResponsesBody.parse(body)
+  const said = input.flatMap((item) => {
+    if (item.type === 'function_call') return [['assistant', item.name ?? '', item.arguments ?? '']]
+    if (item.type === 'function_call_output') return [['tool', String(item.output)]]
+    if (item.role === undefined) return []
+    const text = Array.isArray(item.content) ? item.content.map((part) => part.text).join('') : (item.content ?? '')
+    return [[item.role, text]]
+  })
+  return { model, said, tools: tools.map((tool) => tool.name) }
 }
 
 function blockGist(role: string, block: z.infer<typeof Block>): readonly string[] {

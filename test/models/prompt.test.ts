@@ -4,9 +4,12 @@ import { createModels, type ModelDefinition } from '../../src/models/models.ts'
 import { prompt } from '../../src/models/prompt.ts'
 import type { ChatMessage } from '../../src/protocol/protocol.ts'
 import { collect, stored, turn, user } from './collect.ts'
+import { type RecordingProxy, recordingProxy } from './recording-proxy.ts'
+import { type Api, wrongInRequest } from './request-schema.ts'
 
 const anthropic = { dialect: 'anthropic', provider: 'anthropic', model: 'claude-sonnet-4-5' } as const
 const chat = { dialect: 'openai_chat', provider: 'openai', model: 'gpt-4o' } as const
+const mistral = { dialect: 'compatible', provider: 'mistral', model: 'mistral-small' } as const
 const google = { dialect: 'google', provider: 'google', model: 'gemini-2.5-flash' } as const
 
 const system = (content: string): ChatMessage => ({ role: 'system', content })
@@ -183,6 +186,13 @@ describe('attachments', () => {
     expect(JSON.stringify(prompt(messages, { ...anthropic, capabilities: { image: false } }))).not.toContain(png)
   })
 
+  test('are no PDFs where those are not taken', () => {
+    const pdf = { name: 'a.pdf', mime_type: 'application/pdf', source: { inline_data: 'JVBERg==' } }
+    expect(sent([{ type: 'document', document: pdf }], mistral)).toEqual([
+      text('[attachment a.pdf: this model takes no PDFs]'),
+    ])
+  })
+
   test('of a result go into it, or follow it where results are text', () => {
     const image = { type: 'image_url' as const, image_url: { url: `data:image/png;base64,${png}` } }
     const messages = [
@@ -234,18 +244,21 @@ describe('an answer with reasoning and calls, told by one provider and sent to a
   const mock = new LLMock({ port: 0, logLevel: 'silent' })
   const env = { OPENAI_API_KEY: 'k', ANTHROPIC_API_KEY: 'k', GOOGLE_API_KEY: 'k', MISTRAL_API_KEY: 'k' }
   const claude = { provider: 'anthropic', model: 'claude-sonnet-4-5', thinking_budget: 2048 }
-  const kinds: readonly (readonly [string, ModelDefinition, string])[] = [
-    ['chat', { provider: 'openai', model: 'gpt-4o' }, '/v1'],
-    ['Responses', { provider: 'openai', model: 'gpt-5', api_type: 'openai_responses' }, '/v1'],
-    ['Anthropic', claude, ''],
-    ['Google', { provider: 'google', model: 'gemini-2.5-flash' }, ''],
-    ['Mistral', { provider: 'mistral', model: 'mistral-small' }, '/v1'],
+  const kinds: readonly (readonly [Api, ModelDefinition, string])[] = [
+    ['openai-chat', { provider: 'openai', model: 'gpt-4o' }, '/v1'],
+    ['openai-responses', { provider: 'openai', model: 'gpt-5', api_type: 'openai_responses' }, '/v1'],
+    ['anthropic', claude, ''],
+    ['google', { provider: 'google', model: 'gemini-2.5-flash' }, ''],
+    ['mistral', { provider: 'mistral', model: 'mistral-small' }, '/v1'],
   ]
+  let proxy: RecordingProxy
 
   beforeAll(async () => {
     await mock.start()
+    proxy = await recordingProxy(mock.url)
   })
   afterAll(async () => {
+    await proxy[Symbol.asyncDispose]()
     await mock.stop()
   })
   beforeEach(() => {
@@ -263,24 +276,28 @@ describe('an answer with reasoning and calls, told by one provider and sent to a
   })
 
   const open = (definition: ModelDefinition, path: string) =>
-    createModels({ env }).open({ ...definition, base_url: mock.url + path })
+    createModels({ env }).open({ ...definition, base_url: proxy.url + path })
 
   const pairs = kinds.flatMap((from) => kinds.map((to) => [from[0], to[0], from, to] as const))
 
-  test.each(pairs)('goes from %s to %s', async (_from, _to, [, writer, writerPath], [, reader, readerPath]) => {
-    const first = await open(writer, writerPath)
-    const answer = await collect(first, turn([user('weather')]))
-    const message = stored(first, answer)
-    const [call] = message.tool_calls ?? []
-    expect(message).toMatchObject({ content: 'Let me look.', finish_reason: 'tool_calls' })
-    const messages = [user('weather'), message, result(call?.id ?? '', 'sunny')]
-    const next = await collect(await open(reader, readerPath), turn(messages))
-    expect(next.text).toBe('It is sunny.')
+  test.each(pairs)(
+    'goes from %s to %s as its schema wants it',
+    async (_from, to, [, writer, writerPath], [, reader, readerPath]) => {
+      const first = await open(writer, writerPath)
+      const answer = await collect(first, turn([user('weather')]))
+      const message = stored(first, answer)
+      const [call] = message.tool_calls ?? []
+      expect(message).toMatchObject({ content: 'Let me look.', finish_reason: 'tool_calls' })
+      const messages = [user('weather'), message, result(call?.id ?? '', 'sunny')]
+      const next = await collect(await open(reader, readerPath), turn(messages))
+      expect(next.text).toBe('It is sunny.')
 
-    const body = JSON.stringify(mock.getLastRequest()?.body)
-    expect(body).toContain('Rome')
-    expect(body).toContain('Let me look.')
-  })
+      const sent = proxy.passed.at(-1)?.body
+      expect(wrongInRequest(to, sent)).toEqual([])
+      expect(JSON.stringify(sent)).toContain('Rome')
+      expect(JSON.stringify(sent)).toContain('Let me look.')
+    },
+  )
 
   test('gives Anthropic its own reasoning back as it was signed', async () => {
     const model = await open(claude, '')

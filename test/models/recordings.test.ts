@@ -5,6 +5,7 @@ import type { ChatMessage, Tool, Usage } from '../../src/protocol/protocol.ts'
 import { collect, stored, turn } from './collect.ts'
 import { anthropicGist, googleGist, openaiGist } from './gist.ts'
 import { cassette, recordings, replayServer } from './replay-server.ts'
+import { wrongInRequest } from './request-schema.ts'
 
 const there = existsSync(recordings)
 const title = there ? 'recorded provider traffic' : 'recorded provider traffic (skipped: ../shared is not there)'
@@ -39,12 +40,12 @@ async function opened(definition: ModelDefinition, url: string) {
 
 describe.skipIf(!there)(title, () => {
   test.each([
-    ['exec-openai.yaml', gpt35, openaiGist, '2 + 2 equals 4.', usage(41, 8)],
-    ['runtime-openai-basic.yaml', gpt35, openaiGist, '2 + 2 equals 4.', usage(41, 8)],
-    ['exec-anthropic.yaml', anthropic, anthropicGist, '2 + 2 = 4', usage(42, 13)],
-    ['exec-gemini.yaml', google, googleGist, '2 + 2 = 4', { ...usage(35, 38), reasoning_tokens: 31 }],
-    ['exec-mistral.yaml', mistral, openaiGist, 'The sum of 2 + 2 is 4.', usage(35, 13)],
-  ] as const)('gives back the text and usage of %s', async (name, definition, gist, text, counted) => {
+    ['exec-openai.yaml', 'openai-chat', gpt35, openaiGist, '2 + 2 equals 4.', usage(41, 8)],
+    ['runtime-openai-basic.yaml', 'openai-chat', gpt35, openaiGist, '2 + 2 equals 4.', usage(41, 8)],
+    ['exec-anthropic.yaml', 'anthropic', anthropic, anthropicGist, '2 + 2 = 4', usage(42, 13)],
+    ['exec-gemini.yaml', 'google', google, googleGist, '2 + 2 = 4', { ...usage(35, 38), reasoning_tokens: 31 }],
+    ['exec-mistral.yaml', 'mistral', mistral, openaiGist, 'The sum of 2 + 2 is 4.', usage(35, 13)],
+  ] as const)('gives back the text and usage of %s', async (name, api, definition, gist, text, counted) => {
     const [recorded] = cassette(name)
     if (!recorded) throw new Error('the cassette is empty')
     await using server = await replayServer([recorded])
@@ -53,13 +54,14 @@ describe.skipIf(!there)(title, () => {
     expect(answer.text).toBe(text)
     expect(answer.finish).toMatchObject({ finish_reason: 'stop', usage: counted, tool_calls: [] })
     expect(gist(server.received[0])).toEqual(gist(recorded.sent))
+    expect(wrongInRequest(api, server.received[0])).toEqual([])
   })
 
   test.each([
-    ['exec-openai-toolcall.yaml', openai, openaiGist, usage(785, 18)],
-    ['exec-anthropic-toolcall.yaml', anthropic, anthropicGist, usage(3, 58, 0, 1276)],
-    ['exec-gemini-toolcall.yaml', google, googleGist, usage(868, 20)],
-  ] as const)('streams the tool call of %s and sends its result back', async (name, definition, gist, counted) => {
+    ['exec-openai-toolcall.yaml', 'openai-chat', openai, openaiGist, usage(785, 18)],
+    ['exec-anthropic-toolcall.yaml', 'anthropic', anthropic, anthropicGist, usage(3, 58, 0, 1276)],
+    ['exec-gemini-toolcall.yaml', 'google', google, googleGist, usage(868, 20)],
+  ] as const)('streams the tool call of %s and sends its result back', async (name, api, definition, gist, counted) => {
     const [first, second] = cassette(name)
     if (!first || !second) throw new Error('the cassette is too short')
     await using server = await replayServer([first, second])
@@ -83,5 +85,6 @@ describe.skipIf(!there)(title, () => {
     const answer = await collect(model, turn([...messages, stored(model, call), result], { tools }))
     expect(answer.text).toBe('1')
     expect(gist(server.received[1])).toEqual(gist(second.sent))
+    expect(server.received.map((body) => wrongInRequest(api, body))).toEqual([[], []])
   })
 })
