@@ -37,17 +37,22 @@ describe('examples', () => {
   const directory = join(repository, 'examples')
 
   it.each(readdirSync(directory).filter((name) => name.endsWith('.yaml')))(
-    'loads %s, one agent, with tools only where the name says so',
+    'loads %s, one agent or a team, with tools only where the name says so',
     (name) => {
       const file = parse(directory, name)
-      expect(file.agents.map((agent) => agent.toolsets !== undefined)).toEqual([name === 'tools.yaml'])
+      expect(file.agents).toHaveLength(name === 'team.yaml' ? 2 : 1)
+      expect(file.agents.some((agent) => agent.toolsets !== undefined)).toBe(name === 'tools.yaml')
       expect(summarise(name, file).description).not.toBe('')
     },
   )
 
-  it.each(['demo', 'echo', 'slow', 'scripted', 'tools'])('needs no key for %s, whose script can be played', (name) => {
-    const [model] = Object.values(parse(directory, `${name}.yaml`).models ?? {})
-    expect(model?.provider).toBe('scripted')
-    expect(z.array(ScriptedTurn).min(1).parse(model?.provider_opts?.script)).not.toEqual([])
-  })
+  it.each(['demo', 'echo', 'slow', 'scripted', 'team', 'tools'])(
+    'needs no key for %s, whose script can be played',
+    (name) => {
+      for (const model of Object.values(parse(directory, `${name}.yaml`).models ?? {})) {
+        expect(model.provider).toBe('scripted')
+        expect(z.array(ScriptedTurn).min(1).parse(model.provider_opts?.script)).not.toEqual([])
+      }
+    },
+  )
 })
