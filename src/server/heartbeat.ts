@@ -26,6 +26,8 @@ export class Heartbeat {
 
   /** A stream that waits for its reader has something to send anyway. */
   #beat(): void {
-    for (const stream of this.#streams) if (!stream.destroyed && !stream.writableNeedDrain) stream.write(ping)
+    for (const stream of this.#streams) {
+      if (!stream.destroyed && !stream.socket?.writableNeedDrain) stream.write(ping)
+    }
   }
 }

@@ -112,24 +112,31 @@ export class EventStream {
   async #write(pages: AsyncGenerator<LogPage, void, void>): Promise<void> {
     try {
       for await (const page of pages) {
-        const isTaken = this.#raw.write(page.kind === 'frames' ? page.data : frame(undefined, JSON.stringify(page.gap)))
-        if (!isTaken) await this.#drained()
+        const data = page.kind === 'frames' ? page.data : Buffer.from(frame(undefined, JSON.stringify(page.gap)))
+        if (!this.#put(data)) await this.#drained()
       }
     } catch (failure) {
       ignoreRefusal(failure)
     }
   }
 
+  /** Past `http`, which hands a chunk to the system in three pieces; one is a sixth cheaper. False: wait for room. */
+  #put(data: Buffer): boolean {
+    const { socket, chunkedEncoding } = this.#raw
+    return socket === null || !chunkedEncoding ? this.#raw.write(data) : socket.write(chunkOf(data))
+  }
+
   /** Once the client has left, neither `drain` nor `close` comes again: the signal remembers. */
   #drained(): Promise<void> {
     const { signal } = this
+    const way = this.#raw.socket ?? this.#raw
     return new Promise((resolve) => {
       const done = (): void => {
-        this.#raw.off('drain', done)
+        way.off('drain', done)
         signal.removeEventListener('abort', done)
         resolve()
       }
-      this.#raw.on('drain', done)
+      way.on('drain', done)
       signal.addEventListener('abort', done)
       if (signal.aborted) done()
     })
@@ -139,6 +146,17 @@ export class EventStream {
     this.#endedBy ??= by
     this.#stop.abort()
   }
+}
+
+const chunks = new WeakMap<Buffer, Buffer>()
+
+/** The data as a chunk of HTTP/1.1, framed once for all readers that share it. */
+function chunkOf(data: Buffer): Buffer {
+  const known = chunks.get(data)
+  if (known !== undefined) return known
+  const chunk = Buffer.concat([Buffer.from(`${data.length.toString(16)}\r\n`), data, Buffer.from('\r\n')])
+  chunks.set(data, chunk)
+  return chunk
 }
 
 /** After the first byte there is nobody left to be told of a refusal: the stream only ends. */
