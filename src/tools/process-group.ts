@@ -27,24 +27,38 @@ async function isGone(pid: number, ms: number): Promise<boolean> {
   for (let pause = 5; ; pause = Math.min(2 * pause, 50)) {
     if (!signalGroup(pid, 0)) return true
     // Where nobody collects orphans, as in a container without an init, the dead stay in the group.
-    if (pause === 50 && !hasLiving(pid)) return true
+    if (pause === 50 && !hasLiving(pid, start)) return true
     if (performance.now() - start > ms) return false
     await wait(pause)
   }
 }
 
-function hasLiving(group: number): boolean {
-  if (!existsSync('/proc/self/stat')) return true
-  return readdirSync('/proc').some((name) => /^\d+$/.test(name) && isLivingIn(group, name))
+let scan: { readonly at: number; readonly groups: ReadonlySet<number> } = {
+  at: Number.NEGATIVE_INFINITY,
+  groups: new Set(),
 }
 
-function isLivingIn(group: number, pid: string): boolean {
+/** One look at all processes serves everybody who waits: a group that has no living member never gets one again. */
+function hasLiving(group: number, since: number): boolean {
+  if (!existsSync('/proc/self/stat')) return true
+  const now = performance.now()
+  if (scan.at < since || now - scan.at > 25) scan = { at: now, groups: livingGroups() }
+  return scan.groups.has(group)
+}
+
+function livingGroups(): ReadonlySet<number> {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return new Set(pids.map(groupOf).filter((group) => group !== undefined))
+}
+
+/** The group of a process that lives. */
+function groupOf(pid: string): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The name of the program, in brackets, may hold anything; state, parent and group follow it.
     const [state, , pgrp] = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return Number(pgrp) === group && state !== 'Z' && state !== 'X'
+    return state === 'Z' || state === 'X' ? undefined : Number(pgrp)
   } catch {
-    return false
+    return undefined
   }
 }
