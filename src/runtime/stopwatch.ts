@@ -18,7 +18,7 @@ export class Stopwatch {
   /** Seconds of work since the last lap. */
   lap(): number {
     const now = performance.now()
-    const seconds = Math.max(0, now - this.#since - this.#held) / 1000
+    const seconds = Math.round(Math.max(0, now - this.#since - this.#held)) / 1000
     this.#since = now
     this.#held = 0
     return seconds
