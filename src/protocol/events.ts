@@ -28,6 +28,7 @@ export const TokenUsage = z.object({
   context_length: z.number().int(),
   context_limit: z.number().int(),
   cost: z.number(),
+  compaction_threshold: z.number().optional(),
   last_message: Usage.extend({ Cost: z.number(), Model: z.string(), finish_reason: z.string().optional() }).optional(),
 })
 export type TokenUsage = z.infer<typeof TokenUsage>
@@ -132,6 +133,8 @@ export const events = {
     description: z.string(),
     welcome_message: z.string().optional(),
     context_limit: z.number().int().optional(),
+    compaction_model: z.string().optional(),
+    primary_context_limit: z.number().int().optional(),
   }),
   model_fallback: event('model_fallback', {
     failed_model: z.string(),

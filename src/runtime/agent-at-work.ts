@@ -38,6 +38,10 @@ export interface AgentAtWork {
 /** How the history of an agent is compacted. */
 export interface Compaction {
   readonly model: LanguageModel
+  /** Tokens that fit: of two models' windows the smaller one; `undefined` when nobody knows. */
+  readonly window: number | undefined
+  /** The share of the window. */
+  readonly share: number | undefined
   /** Tokens that may be used before it happens by itself; `undefined`: it does not. */
   readonly threshold: number | undefined
 }

@@ -21,8 +21,10 @@ export async function compactionOf(
   const named = agent.compaction_model ?? resolved?.compactionModel
   const found = named === undefined ? undefined : findModel(file, named, models)
   const model = found === undefined ? current : await models.open(found.definition).catch(() => current)
-  const window = Math.min(current.contextLimit ?? Infinity, model.contextLimit ?? Infinity)
-  if (agent.session_compaction === false || window === Infinity) return { model, threshold: undefined }
+  const smaller = Math.min(current.contextLimit ?? Infinity, model.contextLimit ?? Infinity)
+  const window = smaller === Infinity ? undefined : smaller
+  const off = { model, window, share: undefined, threshold: undefined }
+  if (agent.session_compaction === false || window === undefined) return off
   const share = agent.compaction_threshold ?? resolved?.compactionThreshold ?? usualThreshold
-  return { model, threshold: window * share }
+  return { model, window, share, threshold: window * share }
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { LanguageModel, ModelFinish, ModelPart } from '../models/models.ts'
 import type { ChatMessage, Message, Spending, TokenUsage, Tool, ToolCall } from '../protocol/protocol.ts'
-import type { AgentAtWork } from './agent-at-work.ts'
+import type { AgentAtWork, Compaction } from './agent-at-work.ts'
 import type { Answering, ModelChain } from './model-chain.ts'
 import type { RuntimeEvent } from './runtime.ts'
 import { textToolCalls } from './text-tool-calls.ts'
@@ -33,7 +33,10 @@ export async function* turn(input: TurnInput): AsyncGenerator<RuntimeEvent, read
   if (empty) return []
   const message: Message = { agent_name: agent.Name, message: stored(answer) }
   yield { type: 'message_added', message }
-  yield { type: 'token_usage', agent_name: agent.Name, usage: tokenUsage(finish, model, input.spent) }
+  const { share } = input.work.compaction
+  const usage = tokenUsage(finish, model, input.spent)
+  const told = share === undefined ? usage : { ...usage, compaction_threshold: share }
+  yield { type: 'token_usage', agent_name: agent.Name, usage: told }
   return finish.tool_calls
 }
 
@@ -63,7 +66,7 @@ async function* stream({ work, messages, chain = work.chain }: TurnInput): Async
     switch (part.type) {
       case 'answering':
         model = part.model
-        yield* answering(agent, part)
+        yield* answering(work, part)
         break
       case 'text':
         content += part.text
@@ -112,7 +115,10 @@ function renamed(finish: ModelFinish, nameOf: (written: string) => string): Mode
 }
 
 /** Who answers now, and in whose place. */
-function* answering(agent: Agent, { model, instead }: Answering): Generator<RuntimeEvent, void, void> {
+function* answering(
+  { agent, compaction }: AgentAtWork,
+  { model, instead }: Answering,
+): Generator<RuntimeEvent, void, void> {
   if (instead) {
     yield {
       type: 'model_fallback',
@@ -124,7 +130,7 @@ function* answering(agent: Agent, { model, instead }: Answering): Generator<Runt
       max_attempts: instead.maxAttempts,
     }
   }
-  yield agentInfo(agent, model)
+  yield agentInfo(agent, model, compaction)
 }
 
 function stored({ model, content, reasoning, finish }: Answer): ChatMessage {
@@ -159,14 +165,18 @@ function tokenUsage(finish: ModelFinish, model: LanguageModel, spent: number): T
   }
 }
 
-function agentInfo(agent: Agent, model: LanguageModel): RuntimeEvent {
+function agentInfo(agent: Agent, model: LanguageModel, { model: compacting, window }: Compaction): RuntimeEvent {
+  const limit = Math.min(model.contextLimit ?? Infinity, window ?? Infinity)
   return {
     type: 'agent_info',
     agent_name: agent.Name,
     model: model.ref,
     description: agent.description ?? '',
     ...(agent.welcome_message && { welcome_message: agent.welcome_message }),
-    ...(model.contextLimit && { context_limit: model.contextLimit }),
+    ...(limit !== Infinity && { context_limit: limit }),
+    ...(compacting.ref !== model.ref && { compaction_model: compacting.ref }),
+    ...(model.contextLimit !== undefined &&
+      model.contextLimit > limit && { primary_context_limit: model.contextLimit }),
   }
 }
 
