@@ -13,7 +13,7 @@ export const StopReason = z.enum([
 ])
 export type StopReason = z.infer<typeof StopReason>
 
-export const RunStatus = z.enum(['running', 'completed', 'failed', 'canceled', 'interrupted'])
+export const RunStatus = z.enum(['running', 'completed', 'failed', 'canceled', 'interrupted', 'paused'])
 export type RunStatus = z.infer<typeof RunStatus>
 
 /** What happens to a run when the client whose request started it leaves before its end. */

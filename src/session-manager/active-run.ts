@@ -110,5 +110,5 @@ const statusOf: Readonly<Record<StopReason, Run['status']>> = {
   interrupted: 'interrupted',
   hook_blocked: 'failed',
   loop_detected: 'failed',
-  budget_exceeded: 'failed',
+  budget_exceeded: 'paused',
 }
