@@ -56,6 +56,7 @@ export interface EventLog {
   drain(): readonly Segment[]
   /** Shows everything up to `last`, which is committed. */
   publish(last: Cursor): void
+  /** What is published and kept; `oldest` is one more than `head` when all of it is gone. */
   bounds(): LogBounds
   read(options: ReadOptions): AsyncGenerator<LogPage, void, void>
   close(): void

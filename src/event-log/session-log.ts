@@ -88,8 +88,10 @@ class SessionLog implements EventLog {
   }
 
   bounds(): LogBounds {
+    const head = this.#published
     const { oldest } = this.#journal.bounds()
-    return { oldest: oldest === 0 ? Math.min(this.#ring.first, this.#published) : oldest, head: this.#published }
+    // Retention may have removed what is stored and not published yet; a cursor beyond the head would be none.
+    return { oldest: head === 0 ? 0 : Math.min(oldest || this.#ring.first, head + 1), head }
   }
 
   async *read({ since, follow, signal, types, until }: ReadOptions): AsyncGenerator<LogPage, void, void> {

@@ -11,9 +11,9 @@ export interface Migration {
  * Sessions have a small number beside their id, which all other tables use; it is never reused, so the events of a
  * deleted session can be removed at leisure (`dropped`).
  *
- * Events are only appended, in the order of commits, and found through `event_places`. That is filled in bulk: one entry
- * per appended row would dirty a page per session and commit. `marks.placed` is the last row that has a place; readers
- * scan the few rows after it.
+ * Events are appended in the order of commits, and found through `event_places`. That is filled in bulk: one entry
+ * per appended row would dirty a page per session and commit. Small rows of a session become one row before they get
+ * their place. `marks.placed` is the last row that has a place; readers scan the few rows after it.
  */
 const first: Migration = {
   name: 'sessions, their items, runs, inputs, requests and events, and idempotency keys',

@@ -159,7 +159,10 @@ export interface Store {
   readonly pressure: Promise<void> | undefined
   /** Resolves when everything that was handed over before has been committed or rejected. */
   flush(): Promise<void>
-  /** Removes events older than `before` (RFC 3339) and all but the newest `keep` events of each session. Returns how many segments. */
+  /**
+   * Removes events older than `before` (RFC 3339) and all but the newest `keep` events of each session, in whole segments
+   * as they are stored. Returns how many.
+   */
   retain(policy: { readonly before: string; readonly keep?: number | undefined }): Promise<number>
   /** Removes idempotency keys made before `before` (RFC 3339). */
   forgetKeys(before: string): Promise<number>

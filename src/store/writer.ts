@@ -1,5 +1,6 @@
 import type Database from 'better-sqlite3'
 import { type Aged, type Policy, retired } from './retention.ts'
+import { type LooseRow, mergedRows, mergeLimits, smallRow } from './row-merge.ts'
 import { type Row, statements } from './rows.ts'
 import { openConnection } from './sqlite-connection.ts'
 import { codeOf, severityOf } from './sqlite-error.ts'
@@ -161,6 +162,7 @@ export class Writer {
   }
 
   #place(): void {
+    this.#merge()
     // A place that is taken stays: the first event with a seq counts.
     this.#run(`INSERT OR IGNORE INTO event_places SELECT session, first, last, octet_length(text), id FROM events
       WHERE id > (SELECT value FROM marks WHERE name = 'placed') ORDER BY session, first`)
@@ -168,8 +170,31 @@ export class Writer {
     this.#unplaced = 0
   }
 
-  #retainStep(num: number, policy: Policy): number {
+  /** Makes one row of many small ones of a session: a replay would otherwise find each on a page of its own. */
+  #merge(): void {
+    const loose = this.#db.prepare<[], LooseRow>(`
+      WITH loose AS (SELECT * FROM events WHERE id > (SELECT value FROM marks WHERE name = 'placed'))
+      SELECT id, session, first, last, at, octet_length(text) AS size,
+        CASE WHEN octet_length(text) <= ${smallRow} THEN text END AS text
+      FROM loose WHERE session IN (SELECT session FROM loose GROUP BY session HAVING count(*) >= ${mergeLimits.rows})
+      ORDER BY session, first`)
+    const merged = mergedRows(loose.all(), (num) => this.#placedHead(num))
+    if (merged.length === 0) return
+    const ids = JSON.stringify(merged.flatMap((row) => row.ids))
+    this.#run('DELETE FROM events WHERE id IN (SELECT value FROM json_each(?))', ids)
+    for (const { session, first, last, at, text } of merged) {
+      const sql = 'INSERT INTO events (session, first, last, at, text) VALUES (?, ?, ?, ?, ?)'
+      this.#run(sql, session, first, last, at, text)
+    }
+  }
+
+  #placedHead(num: number): number {
     const [head = 0] = this.#column('SELECT last FROM event_places WHERE session = ? ORDER BY first DESC LIMIT 1', num)
+    return head
+  }
+
+  #retainStep(num: number, policy: Policy): number {
+    const head = this.#placedHead(num)
     const oldest = this.#oldest(num, step.segments + 1)
     return this.#remove(num, oldest.slice(0, retired(oldest.slice(0, -1), head, policy)))
   }

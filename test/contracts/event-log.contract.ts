@@ -220,6 +220,39 @@ export function eventLogContract(name: string, open: () => Promise<LogUnderTest>
         expect(book.log.bounds()).toEqual({ oldest: 0, head: 0 })
       })
 
+      it('tells of no gap beyond what is published, and shows what retention has removed by then (L3, L4)', async () => {
+        const { log, commit, retain } = book
+        for (const text of ['a', 'b']) {
+          log.append(said(text))
+          await commit()
+        }
+        await retain(1)
+        expect(log.bounds()).toEqual({ oldest: 0, head: 0 })
+        const tail = log.read(options({ since: 0, follow: true }))
+        const page = next(tail)
+        log.publish(2)
+        expect(brief(shown(await page))).toEqual(['1 a', '2 b'])
+        await tail.return()
+      })
+
+      it('tells a reader that everything is gone once, and goes on at the head (L3)', async () => {
+        for (const text of ['a', 'b']) await tell(book, text)
+        const { log, commit, retain } = book.reopen()
+        for (const text of ['c', 'd']) {
+          log.append(said(text))
+          await commit()
+        }
+        await retain(1)
+        const gap = { type: 'gap', requested: 0, oldest: 3, head: 2, reason: 'retention' }
+        expect(await allOf(log, { since: 0 })).toEqual([gap])
+        expect(await allOf(log, { since: 2 })).toEqual([])
+        const tail = log.read(options({ since: 2, follow: true }))
+        const page = next(tail)
+        log.publish(4)
+        expect(brief(shown(await page))).toEqual(['3 c', '4 d'])
+        await tail.return()
+      })
+
       it('tells a reader that retention passes on its way, and goes on at the oldest event (L3)', async () => {
         const { log, retain } = await stored(book, 20)
         const reader = log.read(options())

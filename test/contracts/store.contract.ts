@@ -362,7 +362,9 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         }
         await store.flush()
         expect(replay(store, 's')).toBe(whole)
-        expect(replay(store, 's', head - 1)).toBe(whole.slice(whole.lastIndexOf(';', whole.length - 2) + 1))
+        // A store may have joined what was written apart, so the segment that holds the last event may be longer.
+        const end = replay(store, 's', head - 1)
+        expect([end.endsWith(`-${head};`), whole.endsWith(end)]).toEqual([true, true])
         expect(store.bounds('s')).toEqual({ oldest: 1, head })
       })
     })
@@ -420,7 +422,8 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         const more = Array.from({ length: 50 }, (_, n) => write('s', events(1001 + n, 1001 + n, { at: instant(2) })))
         await Promise.all([retained, ...more])
         expect(store.bounds('s').head).toBe(1050)
-        expect(replay(store, 's', 1000)).toBe(Array.from({ length: 50 }, (_, n) => `${1001 + n}-${1001 + n};`).join(''))
+        const newest = Array.from({ length: 50 }, (_, n) => `${1001 + n}-${1001 + n};`).join('')
+        expect(replay(store, 's', 1000).endsWith(newest)).toBe(true)
       })
 
       it('forgets keys made before an instant', async () => {

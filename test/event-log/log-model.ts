@@ -52,7 +52,7 @@ export class LogModel {
 
   /** Takes what a reader at a cursor was shown, and answers where it stands now. */
   follow(cursor: Cursor, page: LogPage, published: Cursor): Cursor {
-    if (page.kind === 'gap') return this.#skip(cursor, page.gap)
+    if (page.kind === 'gap') return this.#skip(cursor, page.gap, published)
     expectThat(page.first === cursor + 1, `${page.first} is shown after ${cursor} (L3)`)
     const entries = shown(page)
     expectThat(entries.length === 1 || page.data.length <= 256 * 1024, `a page of ${page.data.length} bytes (L6)`)
@@ -79,9 +79,10 @@ export class LogModel {
     return all.map(([seq]) => seq)
   }
 
-  #skip(cursor: Cursor, { requested, oldest, reason }: Gap): Cursor {
+  #skip(cursor: Cursor, { requested, oldest, head, reason }: Gap, published: Cursor): Cursor {
     expectThat(reason === 'retention' && requested === cursor, `a gap ${reason} at ${cursor} (L3)`)
     expectThat(oldest > cursor + 1, `a gap from ${cursor} to ${oldest} hides nothing (L3)`)
+    expectThat(head <= published && oldest <= head + 1, `a gap to ${oldest} of ${head}, beyond ${published} (L4)`)
     expectThat(oldest - 1 <= this.#removable, `a gap hides ${oldest - 1}, which is not old (L3)`)
     return oldest - 1
   }

@@ -128,14 +128,20 @@ export class LogProcess {
   }
 
   async filter(since: number): Promise<void> {
-    const after = Math.floor(since * this.#log.published)
-    const missing = new Set(this.#model.between(after, this.#log.published, 'rare'))
+    const published = this.#log.published
+    const after = Math.floor(since * published)
+    const missing = new Set(this.#model.between(after, published, 'rare'))
+    let last = after
     for await (const page of this.#log.read(options({ since: after, types: new Set(['rare']) }))) {
       for (const entry of shown(page)) {
         if ('gap' in entry) for (const seq of missing) if (seq < entry.gap.oldest) missing.delete(seq)
         if (!('seq' in entry)) continue
-        expectThat(missing.delete(entry.seq), `${entry.seq} was not asked for, or is shown twice (L3)`)
+        expectThat(entry.seq > last, `${entry.seq} is shown after ${last} (L3)`)
+        // What is published meanwhile is shown as well.
+        expectThat(missing.delete(entry.seq) || entry.seq > published, `${entry.seq} was not asked for (L3)`)
+        expectThat(entry.event.type === 'rare', `${entry.seq} is none of the types that were asked for`)
         this.#model.show(entry.seq, entry.event.content, this.#log.published)
+        last = entry.seq
       }
     }
     expectThat(missing.size === 0, `events are missing: ${[...missing]} (L3)`)

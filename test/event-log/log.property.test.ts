@@ -6,6 +6,7 @@ import type { Store } from '../../src/store/store.ts'
 import { makeTempDir } from '../store/temp-dir.ts'
 import { LogModel } from './log-model.ts'
 import { LogProcess } from './log-process.ts'
+import type { RingLimits } from './log-under-test.ts'
 
 /** One step of what happens to a log. Places are parts of the log's length, so that they mean something at any time. */
 type Step =
@@ -46,6 +47,36 @@ const ring = fc.record({
   bytes: fc.constantFrom(1, 2000, 100_000, 10_000_000),
 })
 
+/** What was found once. */
+const examples: [RingLimits, Step[]][] = [
+  [
+    // Retention removes what is committed and not published yet: a reader was told of a gap beyond the head.
+    { events: 1, bytes: 1 },
+    [
+      { do: 'append', sizes: [300_000, 0] },
+      { do: 'lag' },
+      { do: 'retain', keep: 1 },
+      { do: 'read', since: 0, pages: 1 },
+      { do: 'read', since: 'on', pages: 1 },
+      { do: 'tick' },
+      { do: 'retain', keep: 1 },
+      { do: 'append', sizes: [1000] },
+    ],
+  ],
+  [
+    // What is published while a filter searches is shown too.
+    { events: 1, bytes: 1 },
+    [
+      { do: 'append', sizes: [0, 300_000, 1000] },
+      { do: 'tick' },
+      { do: 'append', sizes: [54, 0] },
+      { do: 'retain', keep: 1 },
+      { do: 'append', sizes: [66_219] },
+      { do: 'filter', since: 0.06 },
+    ],
+  ],
+]
+
 /** What the model cannot tell is random here too: which of the groups that a crash meets are committed. */
 describe('the log, its recorder and a SQLite file', () => {
   const { path, remove } = makeTempDir()
@@ -84,7 +115,7 @@ describe('the log, its recorder and a SQLite file', () => {
       }
       await process.end()
     })
-    await fc.assert(run, { numRuns: 500 })
+    await fc.assert(run, { numRuns: 500, examples })
   }, 120_000)
 })
 

@@ -73,13 +73,15 @@ export function events(first: number, last = first, more: { at?: string; text?: 
   }
 }
 
-/** Reads a log from a cursor to its end. */
+/** Reads a log of {@link events} from a cursor to its end, beginning with a whole segment. */
 export function replay(store: Store, sessionId: string, after = 0): string {
   let text = ''
   for (let cursor = after; ; ) {
     const page = store.events(sessionId, cursor)
     if (page === undefined) return text
-    text += page.text
+    // Rows may have been joined since the page before, which then begins a page with what is known.
+    const known = page.first <= cursor && cursor > after ? `-${cursor};` : ''
+    text += page.text.slice(page.text.indexOf(known) + known.length)
     cursor = page.last
   }
 }

@@ -82,6 +82,86 @@ describe('reopening', () => {
   })
 })
 
+describe('merging', () => {
+  const ids = Array.from({ length: 30 }, (_, n) => `s${n}`)
+  const told = (from: number, to: number) =>
+    Array.from({ length: to - from + 1 }, (_, n) => `${from + n}-${from + n};`).join('')
+
+  async function create(store: Store): Promise<void> {
+    await Promise.all(ids.map((id) => write(store, id, putSession(session(id)))))
+  }
+
+  it('makes few rows of many, and shows the same from everywhere, before, meanwhile and after (S1, S3)', async () => {
+    const path = join(tempDir(), 'test.db')
+    const store = await openStore(path)
+    await create(store)
+    const seen = (from: Store, head: number) => {
+      expect(from.bounds('s7')).toEqual({ oldest: 1, head })
+      expect(replay(from, 's7')).toBe(told(1, head))
+    }
+    for (let seq = 1; seq <= 400; seq += 1) {
+      await Promise.all(ids.map((id) => write(store, id, events(seq))))
+      if (seq % 5 === 0) seen(store, seq)
+    }
+    await vi.waitFor(() => expect(countOf(path, 'events')).toBeLessThan(4500))
+    seen(store, 400)
+    await store.close()
+    const again = await openStore(path)
+    await vi.waitFor(() => expect(countOf(path, 'events')).toBeLessThan(200))
+    expect(countOf(path, 'event_places')).toBe(countOf(path, 'events'))
+    seen(again, 400)
+    for (let after = 0; after <= 400; after += 1) {
+      const page = again.events('s7', after)
+      expect(page?.text).toBe(page && told(page.first, page.last))
+      expect(page === undefined || (page.first <= after + 1 && page.last > after)).toBe(
+        after < 400 || page === undefined,
+      )
+    }
+    await Promise.all(ids.map((id) => write(again, id, events(401))))
+    seen(again, 401)
+  })
+
+  it('keeps what retention keeps: the newest events, and the newest segment (S6)', async () => {
+    const path = join(tempDir(), 'test.db')
+    const store = await openStore(path)
+    await create(store)
+    for (let seq = 1; seq <= 100; seq += 1) await Promise.all(ids.map((id) => write(store, id, events(seq))))
+    const at = instant(2 * 60 * 60)
+    for (let seq = 101; seq <= 200; seq += 1)
+      await Promise.all(ids.map((id) => write(store, id, events(seq, seq, { at }))))
+    await store.retain({ before: instant(1) })
+    for (const id of ids) expect(replay(store, id).endsWith(told(101, 200))).toBe(true)
+    await store.retain({ before: instant(9 * 60 * 60) })
+    for (const id of ids) expect(store.bounds(id).head).toBe(200)
+    await Promise.all(ids.map((id) => write(store, id, events(201))))
+    for (const id of ids) expect(replay(store, id).endsWith(told(200, 201))).toBe(true)
+  })
+
+  it('leaves everything as it was when it fails', { timeout: 20_000 }, async () => {
+    const path = join(tempDir(), 'test.db')
+    const store = await openStore(path)
+    await create(store)
+    change(path, "CREATE TRIGGER broken BEFORE INSERT ON event_places BEGIN SELECT raise(ABORT, 'broken'); END")
+    for (let seq = 1; seq <= 150; seq += 1) await Promise.all(ids.map((id) => write(store, id, events(seq))))
+    expect(countOf(path, 'events')).toBe(4500)
+    for (const id of ids) expect(replay(store, id)).toBe(told(1, 150))
+    change(path, 'DROP TRIGGER broken')
+    await Promise.all(ids.map((id) => write(store, id, events(151))))
+    await vi.waitFor(() => expect(countOf(path, 'events')).toBeLessThan(100), 10_000)
+    for (const id of ids) expect(replay(store, id)).toBe(told(1, 151))
+  })
+})
+
+/** Changes a database as another program does. */
+function change(path: string, sql: string): void {
+  const db = new Database(path, { timeout: 5000 })
+  try {
+    db.exec(sql)
+  } finally {
+    db.close()
+  }
+}
+
 /** Rows of a table, seen by another program. */
 function countOf(path: string, table: string): number {
   return Number(look(path, (db) => db.prepare(`SELECT count(*) FROM ${table}`).pluck().get()))
