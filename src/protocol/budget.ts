@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { parseDuration } from './duration.ts'
+import type { Usage } from './message.ts'
 
 /** What may be spent: USD, tokens of input and output, working time as Go writes it. Zero or nothing means no limit. */
 export const Budget = z.object({
@@ -41,3 +42,35 @@ export const ExceededBudget = z.object({
   message: z.string(),
 })
 export type ExceededBudget = z.infer<typeof ExceededBudget>
+
+/** A limit of a budget, and what of it is used: USD, tokens, or seconds. */
+export type BudgetLimit = Pick<ExceededBudget, 'limit' | 'used' | 'max'>
+
+/** The limits that a budget has; zero is none. */
+export function budgetLimits(
+  { max_cost = 0, max_tokens = 0, max_time = '0' }: Budget,
+  { cost, tokens, elapsed_seconds }: Spending,
+): readonly BudgetLimit[] {
+  const seconds = (parseDuration(max_time) ?? 0) / 1000
+  const limits: readonly BudgetLimit[] = [
+    { limit: 'max_cost', used: cost, max: max_cost },
+    { limit: 'max_tokens', used: tokens, max: max_tokens },
+    { limit: 'max_time', used: elapsed_seconds, max: seconds },
+  ]
+  return limits.filter(({ max }) => max > 0)
+}
+
+/** The first limit of a budget of which nothing is left. */
+export function usedUp(budget: Budget, spent: Spending): BudgetLimit | undefined {
+  return budgetLimits(budget, spent).find(({ used, max }) => used >= max)
+}
+
+/** What a model call counts for. */
+export function spendingOf(usage: Usage, cost: number): Spending {
+  const { input_tokens, output_tokens, cached_input_tokens, cached_write_tokens } = usage
+  return {
+    cost,
+    tokens: input_tokens + output_tokens + cached_input_tokens + cached_write_tokens,
+    elapsed_seconds: 0,
+  }
+}

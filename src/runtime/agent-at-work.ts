@@ -38,7 +38,7 @@ export interface AgentAtWork {
 /** How the history of an agent is compacted. */
 export interface Compaction {
   readonly model: LanguageModel
-  /** Tokens that fit: of two models' windows the smaller one; `undefined` when nobody knows. */
+  /** Tokens that both it and the agent's model can read; `undefined` when nobody knows. */
   readonly window: number | undefined
   /** The share of the window. */
   readonly share: number | undefined

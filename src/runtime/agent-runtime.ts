@@ -1,6 +1,5 @@
 import type { Agent } from '../agent-file/agent-file.ts'
-import { compact } from './compaction.ts'
-import { compactionOf } from './compaction-model.ts'
+import { compactionRun } from './compaction-run.ts'
 import type { Orders } from './delegation.ts'
 import { createModelSwitch } from './model-switch.ts'
 import type { Runtime } from './runtime.ts'
@@ -23,14 +22,7 @@ function memberRuntime(team: Team, agent: Agent, orders: Orders | undefined): Ru
       return team.isLasting
     },
     run: (context) => teamRun(team, agent, context, orders),
-    compact: async function* (context, { prompt }) {
-      const ref = context.modelOf(agent.Name)
-      const chain = await team.modelsOf(agent).chain(ref)
-      const compaction = await compactionOf({ file, models: team.opening(agent) }, agent, chain, ref)
-      const { signal } = context
-      yield* compact({ agent, context, compaction, signal }, prompt)
-      return 'normal'
-    },
+    compact: (context, request) => compactionRun(team, agent, context, request),
     command: (text) => commandSwitch(file, agent, text),
     close: team.use(),
   }

@@ -1,9 +1,10 @@
-import type { ChatMessage, Item, ToolCall } from '../protocol/protocol.ts'
+import type { ChatMessage, ToolCall } from '../protocol/protocol.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { compact } from './compaction.ts'
 import { handoffRules } from './handoff-toolset.ts'
 import type { ModelChain } from './model-chain.ts'
 import { prompt } from './prompt.ts'
+import { promptLimits } from './prompt-limits.ts'
 import { RunFailure } from './run-failure.ts'
 import type { RuntimeEvent } from './runtime.ts'
 import { transferRules } from './transfer-toolset.ts'
@@ -18,8 +19,8 @@ export async function* answer(
   beginning: readonly string[],
   chain: ModelChain = work.chain,
 ): AsyncGenerator<RuntimeEvent, readonly ToolCall[], void> {
-  const { agent, context } = work
-  const ask = () => turn({ work, chain, messages: messagesFor(work, beginning), spent: spent(context.history) })
+  const { agent } = work
+  const ask = () => turn({ work, chain, messages: messagesFor(work, beginning) })
   try {
     return yield* ask()
   } catch (error) {
@@ -27,14 +28,13 @@ export async function* answer(
     if (!isTooLong || agent.session_compaction === false) throw error
     const message = 'The conversation is too long for the model, so its older part is replaced by a summary.'
     yield { type: 'warning', agent_name: agent.Name, message }
-    if (!(yield* compact(work))) throw error
+    if (!(yield* compact(work, { isTooLong: true }))) throw error
     return yield* ask()
   }
 }
 
 function messagesFor(work: AgentAtWork, beginning: readonly string[]): readonly ChatMessage[] {
   const { file, agent, context, environment, shared, toolbox } = work
-  const settings = context.settings()
   const members = (names: readonly string[] = []) => file.agents.filter(({ Name }) => names.includes(Name))
   const subAgents = members(agent.sub_agents)
   const handoffs = members(agent.handoffs)
@@ -48,15 +48,7 @@ function messagesFor(work: AgentAtWork, beginning: readonly string[]): readonly 
       ...(handoffs.length > 0 ? [handoffRules(handoffs)] : []),
     ],
     instructions: toolbox.instructions,
-    limits: {
-      oldToolCalls: settings.max_old_tool_call_tokens || agent.max_old_tool_call_tokens,
-      toolResult: settings.max_tool_result_tokens || agent.max_tool_result_tokens,
-    },
+    limits: promptLimits(agent, context.settings()),
   }
   return prompt(agent, surroundings, context.history)
-}
-
-/** USD, of all answers and summaries. */
-function spent(items: readonly Item[]): number {
-  return items.reduce((sum, { message, cost }) => sum + (message?.message.cost ?? 0) + (cost ?? 0), 0)
 }

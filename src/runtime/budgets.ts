@@ -1,5 +1,12 @@
 import type { Agent, AgentFile, Budget } from '../agent-file/agent-file.ts'
-import { type BudgetUsage, type ExceededBudget, parseDuration, type Spending } from '../protocol/protocol.ts'
+import {
+  type BudgetLimit,
+  type BudgetUsage,
+  budgetLimits,
+  type ExceededBudget,
+  type Spending,
+  usedUp,
+} from '../protocol/protocol.ts'
 import type { RunContext } from './runtime.ts'
 
 /** Of a limit: from here on the agent is told that it runs out. */
@@ -50,25 +57,32 @@ export class Budgets {
 
   /** How the budgets stand that count for an agent. */
   usage(agent: Agent): readonly BudgetUsage[] {
-    const { budget } = this.#root.settings()
-    const session = budget === undefined ? [] : [usageOf('session', budget, this.#root.spent())]
-    return [...session, ...this.#potsOf(agent).map(potUsage)]
+    return this.#standings(agent).map(usageOf)
   }
 
   /** The first budget of an agent that has nothing left. */
   exceeded(agent: Agent): ExceededBudget | undefined {
-    for (const usage of this.usage(agent)) {
-      const spent = limitsOf(usage).find(({ used, max }) => used >= max)
-      if (spent !== undefined) return { ...spent, budget: usage.name, ...whereAndWhy(usage.name, this.#pots, spent) }
+    for (const { name, path, limits, spent } of this.#standings(agent)) {
+      const limit = usedUp(limits, spent)
+      if (limit !== undefined) {
+        return { ...limit, budget: name, config_path: `${path}.${limit.limit}`, message: sentence(name, limit) }
+      }
     }
     return undefined
   }
 
   /** What an agent should know about budgets that run out. */
   warning(agent: Agent): string | undefined {
-    const near = this.usage(agent).filter((usage) => limitsOf(usage).some(({ used, max }) => used >= nearlySpent * max))
-    if (near.length === 0) return undefined
+    const limits = this.#standings(agent).flatMap(({ limits, spent }) => budgetLimits(limits, spent))
+    if (!limits.some(({ used, max }) => used >= nearlySpent * max)) return undefined
     return 'What you may spend on this work is nearly used up. Finish the most important part now, and say what is left.'
+  }
+
+  #standings(agent: Agent): readonly Standing[] {
+    const { budget: limits } = this.#root.settings()
+    const spent = this.#root.spent()
+    const session = limits === undefined ? [] : [{ name: 'session', path: 'session.budget', limits, spent, agents: [] }]
+    return [...session, ...this.#potsOf(agent).map(standingOf)]
   }
 
   #potsOf(agent: Agent): readonly Pot[] {
@@ -81,55 +95,37 @@ function potOf(name: string, path: string, limits: Budget): Pot {
   return { name, path, limits, byAgent: new Map() }
 }
 
-function potUsage({ name, limits, byAgent }: Pot): BudgetUsage {
-  const all = [...byAgent.values()]
-  const sum = (key: keyof Spending): number => all.reduce((total, one) => total + one[key], 0)
-  const total = { cost: sum('cost'), tokens: sum('tokens'), elapsed_seconds: sum('elapsed_seconds') }
-  const per_agent = [...byAgent].map(([agent_name, { cost, tokens, elapsed_seconds }]) => {
+/** How a budget stands now. */
+interface Standing extends Pick<Pot, 'name' | 'path' | 'limits'> {
+  readonly spent: Spending
+  readonly agents: readonly (readonly [name: string, spent: AgentSpending])[]
+}
+
+function standingOf({ name, path, limits, byAgent }: Pot): Standing {
+  const agents = [...byAgent]
+  const sum = (key: keyof Spending): number => agents.reduce((total, [, spent]) => total + spent[key], 0)
+  const spent = { cost: sum('cost'), tokens: sum('tokens'), elapsed_seconds: sum('elapsed_seconds') }
+  return { name, path, limits, spent, agents }
+}
+
+const wireNames = { max_cost: 'max_cost', max_tokens: 'max_tokens', max_time: 'max_time_seconds' } as const
+
+function usageOf({ name, limits, spent, agents }: Standing): BudgetUsage {
+  const per_agent = agents.map(([agent_name, { cost, tokens, elapsed_seconds }]) => {
     return { agent_name, cost, tokens, active_seconds: elapsed_seconds }
   })
   return {
-    ...usageOf(name, limits, total),
-    ...(all.some(({ unpriced }) => unpriced) && { unpriced: true }),
+    name,
+    ...spent,
+    ...Object.fromEntries(budgetLimits(limits, spent).map(({ limit, max }) => [wireNames[limit], max])),
+    ...(agents.some(([, { unpriced }]) => unpriced) && { unpriced: true }),
     ...(per_agent.length > 0 && { per_agent }),
   }
 }
 
-/** Zero is no limit. */
-function usageOf(name: string, { max_cost, max_tokens, max_time }: Budget, spent: Spending): BudgetUsage {
-  const seconds = (parseDuration(max_time ?? '0') ?? 0) / 1000
-  return {
-    name,
-    ...spent,
-    ...(max_cost !== undefined && max_cost > 0 && { max_cost }),
-    ...(max_tokens !== undefined && max_tokens > 0 && { max_tokens }),
-    ...(seconds > 0 && { max_time_seconds: seconds }),
-  }
-}
-
-type Limit = Pick<ExceededBudget, 'limit' | 'used' | 'max'>
-
-function limitsOf(usage: BudgetUsage): readonly Limit[] {
-  const { cost, max_cost, tokens, max_tokens, elapsed_seconds, max_time_seconds } = usage
-  const limits = [
-    { limit: 'max_cost', used: cost, max: max_cost },
-    { limit: 'max_tokens', used: tokens, max: max_tokens },
-    { limit: 'max_time', used: elapsed_seconds, max: max_time_seconds },
-  ] as const
-  return limits.flatMap(({ limit, used, max }) => (max === undefined ? [] : [{ limit, used, max }]))
-}
-
 const units = { max_cost: 'USD', max_tokens: 'tokens', max_time: 'seconds' } as const
 
-function whereAndWhy(
-  name: string,
-  pots: readonly Pot[],
-  { limit, used, max }: Limit,
-): Pick<ExceededBudget, 'config_path' | 'message'> {
-  const path = pots.find((pot) => pot.name === name)?.path ?? 'session'
+function sentence(name: string, { limit, used, max }: BudgetLimit): string {
   const amount = (value: number): string => `${Number(value.toPrecision(6))} ${units[limit]}`
-  return {
-    config_path: path === 'session' ? `session.budget.${limit}` : `${path}.${limit}`,
-    message: `The budget "${name}" is used up: ${amount(used)} of ${amount(max)}.`,
-  }
+  return `The budget "${name}" is used up: ${amount(used)} of ${amount(max)}.`
 }

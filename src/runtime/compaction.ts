@@ -1,96 +1,121 @@
 import { type LanguageModel, ModelFailure, type ModelFinish } from '../models/models.ts'
-import type { ChatMessage, Item, Summary } from '../protocol/protocol.ts'
+import type { ChatMessage, Item } from '../protocol/protocol.ts'
+import { spend } from './accounting.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
+import { boundedItems, promptLimits, shortened } from './prompt-limits.ts'
 import type { RuntimeEvent } from './runtime.ts'
-import { estimatedTokens } from './token-estimate.ts'
+import { sentHistory, sentMessages } from './sent-history.ts'
+import { charactersIn, estimatedTokens, usedTokens } from './token-estimate.ts'
 
 const usualWindow = 128_000
 /** Of the window: how much is kept as it is, and how long a summary may be; never more than so many tokens. */
 const kept = { part: 5, most: 20_000 } as const
-const summary = { part: 4, most: 16_000 } as const
+const longest = { part: 4, most: 16_000 } as const
 
 const instruction = `You compress conversations. Another assistant will go on with the work and sees nothing of what was said but your summary.
 
 Write down what it needs: what the user wants and in which words, decisions and their reasons, what was done and found out, names of files, commands, identifiers and figures exactly as they are, what failed, and what is to be done next. Leave out greetings and repetition. Answer with the summary alone.`
 
+/** What the summary has to heed. */
+export interface CompactionWish {
+  /** What a person wants to be kept in mind. */
+  readonly prompt?: string | undefined
+  /** A model has said that it cannot read so much: its window is not larger than that, whatever is known about it. */
+  readonly isTooLong?: boolean | undefined
+}
+
+type Compacting = Pick<AgentAtWork, 'agent' | 'chain' | 'compaction' | 'context' | 'shared' | 'signal'>
+
 /**
  * Replaces the older part of the history by a summary, and tells how that went. What was said stays in the session. A model
- * that fails or says nothing changes nothing. Returns whether there is a summary now.
+ * that fails, refuses or says nothing changes nothing. Returns whether there is a new summary.
  */
 export async function* compact(
-  { agent, context, compaction: { model }, signal }: Pick<AgentAtWork, 'agent' | 'context' | 'compaction' | 'signal'>,
-  prompt?: string,
+  work: Compacting,
+  { prompt, isTooLong = false }: CompactionWish = {},
 ): AsyncGenerator<RuntimeEvent, boolean, void> {
+  const { agent, chain, compaction, context, signal } = work
   const agent_name = agent.Name
+  const end = (outcome: Outcome) => ({ type: 'session_compaction', agent_name, status: 'completed', outcome }) as const
   yield { type: 'session_compaction', agent_name, status: 'started' }
-  const items = context.history
-  const window = model.contextLimit ?? usualWindow
-  const first_kept_entry = firstKept(items, Math.min(kept.most, window / kept.part))
-  const made = await summarise(model, conversation(items, first_kept_entry), { window, prompt, signal })
-  if (made.outcome === 'applied') {
-    yield { type: 'session_summary', agent_name, ...made.summary, first_kept_entry }
-    const { cost = 0, usage } = made.summary
-    const tokens = usage?.output_tokens ?? 0
-    const input = { input_tokens: tokens, output_tokens: 0, context_length: tokens }
-    const usageNow = { ...input, context_limit: model.contextLimit ?? 0, cost: costOf(items) + cost }
-    yield { type: 'token_usage', agent_name, usage: usageNow }
+  // Results are as long as the model reads them, but old ones are not forgotten before they are summarised.
+  const limits = { ...promptLimits(agent, context.settings()), oldToolCalls: undefined }
+  const part = olderPart(boundedItems(context.history, limits), compaction.window, isTooLong)
+  let made: Made
+  try {
+    made = await summarise(compaction.model, part, prompt, signal)
+  } catch (error) {
+    yield end(signal.aborted ? 'skipped' : 'failed')
+    throw error
   }
-  yield { type: 'session_compaction', agent_name, status: 'completed', outcome: made.outcome }
-  return made.outcome === 'applied'
+  const { outcome, finish } = made
+  if (finish !== undefined) spend(work, compaction.model, finish)
+  if (outcome === 'applied') {
+    const { cost, usage } = made.finish
+    const { ref: model } = compaction.model
+    yield { type: 'session_summary', agent_name, summary: made.text, cost, model, usage, first_kept_entry: part.end }
+    const now = { input_tokens: usage.output_tokens, output_tokens: 0, context_length: usage.output_tokens }
+    const context_limit = chain.current.contextLimit ?? 0
+    yield { type: 'token_usage', agent_name, usage: { ...now, context_limit, cost: context.cost } }
+  } else if (finish !== undefined) {
+    yield { type: 'usage_spent', usage: finish.usage, cost: finish.cost }
+  }
+  yield end(outcome)
+  return outcome === 'applied'
+}
+
+type Outcome = 'applied' | 'skipped' | 'failed'
+
+/** The part of a history that a summary is to stand for. */
+interface OlderPart {
+  readonly earlier: string | undefined
+  readonly messages: readonly ChatMessage[]
+  /** Place of the first item after it. */
+  readonly end: number
+  /** Tokens that a summary may have. */
+  readonly most: number
+  /** What a summariser can read of whose window nothing is known. */
+  readonly room: number
+}
+
+function olderPart(items: readonly Item[], known: number | undefined, isTooLong: boolean): OlderPart {
+  const { summary: earlier, start } = sentHistory(items)
+  const largest = isTooLong ? Math.max(usedTokens(items), estimatedTokens(sentMessages(items.slice(start)))) : Infinity
+  const window = Math.min(known ?? usualWindow, largest)
+  const end = firstKept(items, start, Math.min(kept.most, window / kept.part))
+  const messages = sentMessages(items.slice(start, end))
+  const most = Math.floor(Math.min(longest.most, window / longest.part))
+  return { earlier, messages, end, most, room: Math.min(usualWindow, largest) }
 }
 
 /** Where the part begins that is kept word for word: at a message of a user or an answer, never between a call and its result. */
-function firstKept(items: readonly Item[], budget: number): number {
+function firstKept(items: readonly Item[], start: number, budget: number): number {
   let left = budget
   let first = items.length
-  for (let place = items.length - 1; place >= 0; place--) {
-    const message = items[place]?.message?.message
-    if (items[place]?.summary !== undefined) break
+  for (let place = items.length - 1; place >= start; place--) {
+    const [message] = sentMessages(items.slice(place, place + 1))
     if (message === undefined) continue
     left -= estimatedTokens([message])
     if (left < 0) break
-    if (message.role === 'user' || message.role === 'assistant') first = place
+    if (message.role !== 'tool') first = place
   }
   return first
 }
 
-/** What the summary is to stand for: the last summary, and what came after it. */
-function conversation(items: readonly Item[], end: number): readonly string[] {
-  const before = items.findLastIndex((item) => item.summary !== undefined)
-  const last = items[before]
-  const start = last?.first_kept_entry ?? before + 1
-  const spoken = items
-    .slice(start, end)
-    .flatMap(({ message }) => (message === undefined ? [] : [said(message.message)]))
-  const earlier = last?.summary === undefined ? [] : [`Summary of what was said before:\n${last.summary}`]
-  return [...earlier, ...spoken]
-}
-
-function said({ role, content, tool_calls = [], multi_content = [] }: ChatMessage): string {
-  const calls = tool_calls.map(({ function: f }) => `[calls ${f.name ?? ''} ${f.arguments ?? ''}]`)
-  const others = multi_content.filter(({ type }) => type !== 'text').map(({ type }) => `[${type}]`)
-  return `${speakers[role]}: ${[content, ...calls, ...others].filter(Boolean).join('\n')}`
-}
-
-const speakers = { system: 'System', user: 'User', assistant: 'Assistant', tool: 'Result' } as const
-
-interface Limits {
-  readonly window: number
-  readonly prompt: string | undefined
-  readonly signal: AbortSignal
-}
-
 type Made =
-  | { readonly outcome: 'applied'; readonly summary: Omit<Summary, 'first_kept_entry'> }
-  | { readonly outcome: 'skipped' | 'failed' }
+  | { readonly outcome: 'applied'; readonly text: string; readonly finish: ModelFinish }
+  | { readonly outcome: 'skipped' | 'failed'; readonly finish?: ModelFinish | undefined }
 
-async function summarise(model: LanguageModel, texts: readonly string[], limits: Limits): Promise<Made> {
-  if (texts.length === 0) return { outcome: 'skipped' }
-  const { window, prompt, signal } = limits
-  const maxOutputTokens = Math.floor(Math.min(summary.most, window / summary.part))
-  const wishes = prompt === undefined || prompt === '' ? [] : [`Keep in mind: ${prompt}`]
-  const system = [instruction, ...wishes].join('\n\n')
-  const content = newest(texts, window - maxOutputTokens - estimatedTokens([{ role: 'system', content: system }]))
+async function summarise(
+  model: LanguageModel,
+  { earlier, messages: said, most: maxOutputTokens, room }: OlderPart,
+  prompt: string | undefined,
+  signal: AbortSignal,
+): Promise<Made> {
+  const system = prompt ? `${instruction}\n\nKeep in mind: ${prompt}` : instruction
+  const rest = (model.contextLimit ?? room) - maxOutputTokens - estimatedTokens([{ role: 'system', content: system }])
+  const content = said.length === 0 ? '' : fitting(earlier, said.map(told), rest)
+  if (content === '' || maxOutputTokens < 1) return { outcome: 'skipped' }
   const messages: readonly ChatMessage[] = [
     { role: 'system', content: system },
     { role: 'user', content },
@@ -108,21 +133,40 @@ async function summarise(model: LanguageModel, texts: readonly string[], limits:
     if (failure instanceof ModelFailure) return { outcome: 'failed' }
     throw failure
   }
-  if (text.trim() === '' || finish === undefined) return { outcome: 'skipped' }
-  const { cost, usage } = finish
-  return { outcome: 'applied', summary: { summary: text.trim(), cost, model: model.ref, usage } }
+  if (finish?.finish_reason === 'refusal') return { outcome: 'failed', finish }
+  if (finish === undefined || text.trim() === '') return { outcome: 'skipped', finish }
+  return { outcome: 'applied', text: text.trim(), finish }
 }
 
-/** As much as fits, from the end. */
-function newest(texts: readonly string[], budget: number): string {
-  let left = budget
-  const first = texts.findLastIndex((content) => {
-    left -= estimatedTokens([{ role: 'user', content }])
-    return left < 0
-  })
-  return texts.slice(first + 1).join('\n\n')
+/** The summary of what was before, and as much as fits of what came after it, from the end. */
+function fitting(earlier: string | undefined, texts: readonly string[], budget: number): string {
+  const before = earlier === undefined ? [] : [within(`Summary of what was said before:\n${earlier}`, budget / 2)]
+  let left = budget - tokens(before.join())
+  const after: string[] = []
+  for (const text of texts.toReversed()) {
+    const fits = tokens(text) <= left
+    // What is too long by itself is better cut than left out.
+    if (fits || after.length === 0) after.unshift(within(text, left))
+    if (!fits) break
+    left -= tokens(text)
+  }
+  return [...before, ...after].filter(Boolean).join('\n\n')
 }
 
-function costOf(items: readonly Item[]): number {
-  return items.reduce((sum, { message, cost }) => sum + (message?.message.cost ?? 0) + (cost ?? 0), 0)
+function within(text: string, budget: number): string {
+  return tokens(text) <= budget ? text : shortened(text, charactersIn(budget))
 }
+
+function tokens(content: string): number {
+  return estimatedTokens([{ role: 'user', content }])
+}
+
+/** A message as a line of a play. */
+function told({ role, content, tool_calls = [], multi_content = [] }: ChatMessage): string {
+  const calls = tool_calls.map(({ function: f }) => `[calls ${f.name ?? ''} ${f.arguments ?? ''}]`)
+  // `content` repeats what the text parts say.
+  const parts = multi_content.map(({ type, text = '' }) => (type !== 'text' ? `[${type}]` : content === '' ? text : ''))
+  return `${speakers[role]}: ${[content, ...calls, ...parts].filter(Boolean).join('\n')}`
+}
+
+const speakers = { system: 'System', user: 'User', assistant: 'Assistant', tool: 'Result' } as const

@@ -1,12 +1,14 @@
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { StopReason, ToolCall } from '../protocol/protocol.ts'
 import { unlessAborted } from '../tools/tools.ts'
+import { accountTime, accountTurn, stopsForBudget } from './accounting.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { answer } from './answer.ts'
 import { compact } from './compaction.ts'
 import { plainCall } from './description-parameter.ts'
 import { createLoopDetector } from './loop-detector.ts'
 import type { ModelChain } from './model-chain.ts'
+import { boundedItems, promptLimits } from './prompt-limits.ts'
 import { RunFailure } from './run-failure.ts'
 import { stopHooks } from './run-hooks.ts'
 import type { RunContext, RuntimeEvent } from './runtime.ts'
@@ -36,6 +38,15 @@ export async function* loop(
   work: AgentAtWork,
   beginning: readonly string[],
 ): AsyncGenerator<RuntimeEvent, LoopEnd, void> {
+  try {
+    return yield* turns(work, beginning)
+  } catch (error) {
+    yield* accountTime(work)
+    throw error
+  }
+}
+
+async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGenerator<RuntimeEvent, LoopEnd, void> {
   const { agent, context, shared, signal } = work
   const settings = context.settings()
   const limits: Limits = { calls: settings.max_iterations || agent.max_iterations || Infinity, compacts: true }
@@ -45,14 +56,14 @@ export async function* loop(
   for (;;) {
     signal.throwIfAborted()
     if (!(yield* mayCall(work, limits))) return 'normal'
-    if (yield* isOverBudget(work)) return 'budget_exceeded'
+    if (yield* stopsForBudget(work)) return 'budget_exceeded'
     yield* compactInTime(work, limits)
     context.takeSteering()
     shared.calls += 1
     const toolCalls: readonly ToolCall[] = yield* answer(work, beginning, await readerOf(work, called))
     called = toolCalls
     if (toolCalls.length > 0) yield* toolBatch(work, toolCalls)
-    yield* account(work)
+    yield* accountTurn(work)
     if (shared.handoff !== undefined) return { handoff: shared.handoff }
     if (toolCalls.length > 0) {
       if (repeats(toolCalls.map((call) => plainCall(work.toolbox.tools, call)))) throw loopDetected(toolCalls)
@@ -96,29 +107,16 @@ async function* mayCall(
   return false
 }
 
-async function* isOverBudget({ agent, shared }: AgentAtWork): AsyncGenerator<RuntimeEvent, boolean, void> {
-  const exceeded = shared.budgets.exceeded(agent)
-  if (exceeded === undefined) return false
-  yield { type: 'budget_exceeded', agent_name: agent.Name, ...exceeded }
-  return true
-}
-
 /** Compacts the history when somebody asked for it, or when it fills the window. */
 async function* compactInTime(work: AgentAtWork, limits: Limits): AsyncGenerator<RuntimeEvent, void, void> {
-  const { context, compaction } = work
-  const { threshold = Infinity } = compaction
+  const { agent, context, compaction } = work
+  const { threshold } = compaction
   const request = context.takeCompaction()
-  const isFull = limits.compacts && threshold !== Infinity && usedTokens(context.history) > threshold
-  if (request !== undefined || isFull) limits.compacts = yield* compact(work, request?.prompt)
-}
-
-/** Counts the time that the turn took. */
-async function* account({ agent, shared }: AgentAtWork): AsyncGenerator<RuntimeEvent, void, void> {
-  const seconds = shared.stopwatch.lap()
-  shared.budgets.spend(agent, { cost: 0, tokens: 0, elapsed_seconds: seconds })
-  yield { type: 'time_spent', seconds }
-  const budgets = shared.budgets.usage(agent)
-  if (budgets.length > 0) yield { type: 'budget_usage', agent_name: agent.Name, budgets: [...budgets] }
+  const used = () => usedTokens(boundedItems(context.history, promptLimits(agent, context.settings())))
+  const isFull = limits.compacts && threshold !== undefined && used() > threshold
+  if (request === undefined && !isFull) return
+  const isDone = yield* compact(work, request)
+  if (isFull && !isDone) limits.compacts = false
 }
 
 /** The agent that the file makes go on when this one stops, with a note that says so. */
@@ -141,8 +139,12 @@ function somethingFollows(context: RunContext): boolean {
 
 /** What is left to do when nobody has anything to add. */
 async function* rest(work: AgentAtWork): AsyncGenerator<RuntimeEvent, StopReason, void> {
-  const request = work.context.takeCompaction()
-  if (request !== undefined) yield* compact(work, request.prompt)
+  const { agent, context, shared } = work
+  const request = shared.budgets.exceeded(agent) === undefined ? context.takeCompaction() : undefined
+  if (request !== undefined) {
+    yield* compact(work, request)
+    yield* accountTime(work)
+  }
   return 'normal'
 }
 

@@ -1,4 +1,6 @@
-import type { ChatMessage, MessagePart } from '../protocol/protocol.ts'
+import type { Agent } from '../agent-file/agent-file.ts'
+import type { ChatMessage, Item, MessagePart } from '../protocol/protocol.ts'
+import type { RunSettings } from './runtime.ts'
 
 /** In tokens, of about four characters; zero or nothing is no limit. */
 export interface PromptLimits {
@@ -11,7 +13,29 @@ export interface PromptLimits {
 const charactersPerToken = 4
 const forgotten = '[an old result, left out]'
 
-/** A conversation as the agent's limits let a model see it. */
+/** Those of the session win over the agent's. */
+export function promptLimits(agent: Agent, settings: RunSettings): PromptLimits {
+  return {
+    oldToolCalls: settings.max_old_tool_call_tokens || agent.max_old_tool_call_tokens,
+    toolResult: settings.max_tool_result_tokens || agent.max_tool_result_tokens,
+  }
+}
+
+/** A history as the limits let a model see it, item by item. */
+export function boundedItems(items: readonly Item[], limits: PromptLimits): readonly Item[] {
+  const messages = bounded(
+    items.flatMap(({ message }) => message?.message ?? []),
+    limits,
+  ).values()
+  return items.map((item) => {
+    const { value } = item.message === undefined ? {} : messages.next()
+    return item.message === undefined || value === undefined
+      ? item
+      : { ...item, message: { ...item.message, message: value } }
+  })
+}
+
+/** A conversation as the limits let a model see it. */
 export function bounded(messages: readonly ChatMessage[], limits: PromptLimits): readonly ChatMessage[] {
   const longest = (limits.toolResult ?? 0) * charactersPerToken
   const cut = longest <= 0 ? messages : messages.map((message) => withShortResult(message, longest))
@@ -21,10 +45,16 @@ export function bounded(messages: readonly ChatMessage[], limits: PromptLimits):
 
 function withShortResult(message: ChatMessage, longest: number): ChatMessage {
   if (message.role !== 'tool' || message.content.length <= longest) return message
+  const content = shortened(message.content, longest)
+  return { ...message, content, multi_content: message.multi_content?.filter(isNoText) }
+}
+
+/** So many characters of a text, from its beginning and its end, and a mark where the others were. */
+export function shortened(text: string, longest: number): string {
   const half = Math.floor(longest / 2)
-  const missing = message.content.length - 2 * half
-  const content = `${message.content.slice(0, half)}\n[… ${missing} characters left out …]\n${message.content.slice(-half)}`
-  return { ...message, content: content.toWellFormed(), multi_content: message.multi_content?.filter(isNoText) }
+  if (half < 1) return ''
+  const missing = text.length - 2 * half
+  return `${text.slice(0, half)}\n[… ${missing} characters left out …]\n${text.slice(-half)}`.toWellFormed()
 }
 
 function isNoText({ type }: MessagePart): boolean {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { ChatMessage, Item } from '../protocol/protocol.ts'
 import { bounded, type PromptLimits } from './prompt-limits.ts'
+import { sentHistory, sentMessages } from './sent-history.ts'
 
 /** What the system prompt depends on besides the agent. */
 export interface Surroundings {
@@ -55,16 +56,9 @@ function environment(workingDir: string): string {
 
 /** The last summary in place of what it stands for, then the messages after it; `latest` bounds those, 0 does not. */
 function conversation(items: readonly Item[], latest = 0): readonly ChatMessage[] {
-  const summaryAt = items.findLastIndex((item) => item.summary !== undefined)
-  const summary = items[summaryAt]
-  const kept = items.slice(summary?.first_kept_entry ?? summaryAt + 1).flatMap(sent)
+  const { summary, start } = sentHistory(items)
+  const kept = sentMessages(items.slice(start))
   const messages = latest > 0 ? kept.slice(-latest) : kept
-  if (summary?.summary === undefined) return messages
-  return [{ role: 'user', content: `Summary of the conversation so far:\n\n${summary.summary}` }, ...messages]
-}
-
-/** Answers that were cut, failures and summaries are shown to people and never sent to a model. */
-function sent({ message }: Item): readonly ChatMessage[] {
-  if (message === undefined || message.message.role === 'system') return []
-  return message.message.finish_reason === 'interrupted' ? [] : [message.message]
+  if (summary === undefined) return messages
+  return [{ role: 'user', content: `Summary of the conversation so far:\n\n${summary}` }, ...messages]
 }

@@ -15,6 +15,7 @@ import type {
   SafetyPolicy,
   Spending,
   StopReason,
+  Usage,
   Verdict,
 } from '../protocol/protocol.ts'
 
@@ -42,6 +43,8 @@ export type RuntimeEvent =
   | { readonly type: 'message_added'; readonly message: Message }
   /** Models and tools have worked for so long; counts against budgets, and is told to nobody. */
   | { readonly type: 'time_spent'; readonly seconds: number }
+  /** A model call that neither a message nor a summary tells; counts for the session, and is told to nobody. */
+  | { readonly type: 'usage_spent'; readonly usage: Usage; readonly cost: number }
 
 /** Settings of the session as they are now; a running turn asks again before each decision. */
 export interface RunSettings {
@@ -130,6 +133,8 @@ export interface RunContext {
   settings(): RunSettings
   /** What the session has spent, in all its runs and those of its tasks. */
   spent(): Spending
+  /** USD: what is told as the cost of the session, with what it has begun with. */
+  readonly cost: number
   readonly tasks: Tasks
   /** Takes what was asked for since the last call: that the history be compacted now. */
   takeCompaction(): CompactionRequest | undefined

@@ -1,5 +1,7 @@
 import type { Agent } from '../agent-file/agent-file.ts'
+import type { ModelFinish } from '../models/models.ts'
 import type { StopReason } from '../protocol/protocol.ts'
+import { spend } from './accounting.ts'
 import type { AgentAtWork, SharedWork } from './agent-at-work.ts'
 import { Budgets } from './budgets.ts'
 import { compactionOf } from './compaction-model.ts'
@@ -34,7 +36,8 @@ export async function* teamRun(
     const turns = (signal: AbortSignal) => relay(team, first, orders, signal)
     if (!context.untitled) return yield* turns(context.signal)
     const titleModel = await first.models.titleModel(context.modelOf(start.Name))
-    return yield* withTitle(turns, titleModel, context.history, context.signal)
+    const count = (finish: ModelFinish) => spend({ agent: start, shared: first.shared }, titleModel, finish)
+    return yield* withTitle(turns, { model: titleModel, items: context.history, count }, context.signal)
   } catch (error) {
     if (context.signal.aborted) return 'canceled'
     throw error
@@ -94,7 +97,7 @@ async function* beginWork(
   return { file, agent, models, chain, compaction, toolbox: tools, environment, shared, context }
 }
 
-function newWork({ file }: Team, context: RunContext, orders: Orders | undefined): SharedWork {
+export function newWork({ file }: Team, context: RunContext, orders?: Orders): SharedWork {
   const budgets = orders?.budgets ?? new Budgets(file, context)
   return { budgets, stopwatch: new Stopwatch(), calls: 0, handoff: undefined, handoffs: 0 }
 }

@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises'
-import type { LanguageModel } from '../models/models.ts'
+import type { LanguageModel, ModelFinish } from '../models/models.ts'
 import type { Item, StopReason } from '../protocol/protocol.ts'
 import type { RuntimeEvent } from './runtime.ts'
 
@@ -15,58 +15,72 @@ const instruction = `You name conversations. Answer with the title alone: one li
 
 type Turns = AsyncGenerator<RuntimeEvent, StopReason, void>
 
+/** What is named, and by whom. */
+export interface Naming {
+  readonly model: LanguageModel
+  readonly items: readonly Item[]
+  /** Is told what the title took. */
+  count(finish: ModelFinish): void
+}
+
+/** What came of it: nothing, or a call that was answered, perhaps with a name. */
+interface Named {
+  readonly title?: string | undefined
+  readonly finish?: ModelFinish | undefined
+}
+
 /**
  * Carries out a run and names its session meanwhile: the title is told as soon as it is there, and a run that ended by
  * itself waits for it a little. Whatever goes wrong with a title goes wrong silently; the next run tries again.
  */
-export async function* withTitle(
-  start: (signal: AbortSignal) => Turns,
-  model: LanguageModel,
-  items: readonly Item[],
-  signal: AbortSignal,
-): Turns {
+export async function* withTitle(start: (signal: AbortSignal) => Turns, naming: Naming, signal: AbortSignal): Turns {
   const stop = new AbortController()
   const stopped = AbortSignal.any([signal, stop.signal])
   const turns = start(stopped)
-  const title = makeTitle(model, items, stopped).then((title) => ({ title }))
+  const named = makeTitle(naming, stopped).then((named) => ({ named }))
   let step = turns.next()
   try {
     for (let told = false; ; ) {
-      const news = told ? await step : await Promise.race([step, title])
-      if ('title' in news) {
+      const news = told ? await step : await Promise.race([step, named])
+      if ('named' in news) {
         told = true
-        if (news.title) yield { type: 'session_title', title: news.title }
+        yield* tell(news.named, naming)
       } else if (!news.done) {
         yield news.value
         step = turns.next()
       } else {
-        if (!told && news.value === 'normal') yield* late(title, stopped)
+        if (!told && news.value === 'normal') yield* late(named, naming, stopped)
         return news.value
       }
     }
   } finally {
     stop.abort()
-    await Promise.allSettled([title, step])
+    await Promise.allSettled([named, step])
     await turns.return('canceled')
   }
 }
 
 async function* late(
-  title: Promise<{ readonly title: string | undefined }>,
+  named: Promise<{ readonly named: Named }>,
+  naming: Naming,
   signal: AbortSignal,
 ): AsyncGenerator<RuntimeEvent, void, void> {
-  const news = await Promise.race([title, wait(longestWait, undefined, { signal }).catch(() => undefined)])
-  if (news?.title) yield { type: 'session_title', title: news.title }
+  const news = await Promise.race([named, wait(longestWait, undefined, { signal }).catch(() => undefined)])
+  if (news !== undefined) yield* tell(news.named, naming)
 }
 
-/** Never rejects: `undefined` when there is nothing to name, or the model has no name for it. */
-async function makeTitle(
-  model: LanguageModel,
-  items: readonly Item[],
-  signal: AbortSignal,
-): Promise<string | undefined> {
+function* tell({ title, finish }: Named, { count }: Naming): Generator<RuntimeEvent, void, void> {
+  if (finish !== undefined) {
+    count(finish)
+    yield { type: 'usage_spent', usage: finish.usage, cost: finish.cost }
+  }
+  if (title) yield { type: 'session_title', title }
+}
+
+/** Never rejects. */
+async function makeTitle({ model, items }: Naming, signal: AbortSignal): Promise<Named> {
   const texts = items.map(userText).filter(Boolean)
-  if (texts.length === 0) return undefined
+  if (texts.length === 0) return {}
   const content = texts.map((text, index) => `${index + 1}. ${text.slice(0, longestText)}`).join('\n')
   const messages = [
     { role: 'system' as const, content: instruction },
@@ -74,13 +88,17 @@ async function makeTitle(
   ]
   const limited = AbortSignal.any([signal, AbortSignal.timeout(longestCall)])
   let answer = ''
+  let finish: ModelFinish | undefined
   try {
     const request = { purpose: 'title', messages, tools: [], maxOutputTokens: outputTokens, thinking: 'off' } as const
-    for await (const part of model.stream(request, limited)) if (part.type === 'text') answer += part.text
+    for await (const part of model.stream(request, limited)) {
+      if (part.type === 'text') answer += part.text
+      if (part.type === 'finish') finish = part
+    }
   } catch {
-    return undefined
+    return {}
   }
-  return titleIn(answer)
+  return { title: titleIn(answer), finish }
 }
 
 function userText({ message }: Item): string {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { LanguageModel, ModelFinish, ModelPart } from '../models/models.ts'
-import type { ChatMessage, Message, Spending, TokenUsage, Tool, ToolCall } from '../protocol/protocol.ts'
+import type { ChatMessage, Message, TokenUsage, Tool, ToolCall } from '../protocol/protocol.ts'
+import { spend } from './accounting.ts'
 import type { AgentAtWork, Compaction } from './agent-at-work.ts'
 import type { Answering, ModelChain } from './model-chain.ts'
 import type { RuntimeEvent } from './runtime.ts'
@@ -12,8 +13,6 @@ import { toolName } from './tool-name.ts'
 export interface TurnInput {
   readonly work: AgentAtWork
   readonly messages: readonly ChatMessage[]
-  /** What the session has cost before. */
-  readonly spent: number
   /** Who answers this turn, if not the agent's own models. */
   readonly chain?: ModelChain | undefined
 }
@@ -23,27 +22,21 @@ export interface TurnInput {
  * model wants called.
  */
 export async function* turn(input: TurnInput): AsyncGenerator<RuntimeEvent, readonly ToolCall[], void> {
-  const { agent } = input.work
+  const { agent, context } = input.work
   const answer = yield* stream(input)
   const { model, finish, content, reasoning } = answer
   const empty = !content && !reasoning && finish.tool_calls.length === 0
   if (finish.finish_reason === 'refusal') yield warning(agent, 'The model refused to answer.')
   else if (empty) yield warning(agent, 'The model answered nothing.')
-  input.work.shared.budgets.spend(agent, spendingOf(finish), model.price === undefined)
-  if (empty) return []
+  spend(input.work, model, finish)
   const message: Message = { agent_name: agent.Name, message: stored(answer) }
-  yield { type: 'message_added', message }
+  if (empty) yield { type: 'usage_spent', usage: finish.usage, cost: finish.cost }
+  else yield { type: 'message_added', message }
   const { share } = input.work.compaction
-  const usage = tokenUsage(finish, model, input.spent)
+  const usage = tokenUsage(finish, model, context.cost)
   const told = share === undefined ? usage : { ...usage, compaction_threshold: share }
   yield { type: 'token_usage', agent_name: agent.Name, usage: told }
   return finish.tool_calls
-}
-
-function spendingOf({ usage, cost }: ModelFinish): Spending {
-  const { input_tokens, output_tokens, cached_input_tokens, cached_write_tokens } = usage
-  const tokens = input_tokens + output_tokens + cached_input_tokens + cached_write_tokens
-  return { cost, tokens, elapsed_seconds: 0 }
 }
 
 interface Answer {
@@ -152,16 +145,16 @@ function stored({ model, content, reasoning, finish }: Answer): ChatMessage {
 }
 
 /** The prompt and the answer of the last call together are what the context holds now. */
-function tokenUsage(finish: ModelFinish, model: LanguageModel, spent: number): TokenUsage {
-  const { usage, cost, finish_reason } = finish
+function tokenUsage(finish: ModelFinish, model: LanguageModel, cost: number): TokenUsage {
+  const { usage, finish_reason } = finish
   const input_tokens = usage.input_tokens + usage.cached_input_tokens + usage.cached_write_tokens
   return {
     input_tokens,
     output_tokens: usage.output_tokens,
     context_length: input_tokens + usage.output_tokens,
     context_limit: model.contextLimit ?? 0,
-    cost: spent + cost,
-    last_message: { ...usage, Cost: cost, Model: model.ref, finish_reason },
+    cost,
+    last_message: { ...usage, Cost: finish.cost, Model: model.ref, finish_reason },
   }
 }
 

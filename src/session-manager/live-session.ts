@@ -1,5 +1,5 @@
 import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
-import { type ForeignEvent, Refusal, type SessionStatus, type Snapshot } from '../protocol/protocol.ts'
+import { type ForeignEvent, Refusal, type SessionStatus, type Snapshot, usedUp } from '../protocol/protocol.ts'
 import type { ItemRange, ItemRecord, SessionRecord } from '../store/store.ts'
 import type { ActiveRun } from './active-run.ts'
 import { type Attachment, Attachments, type EventSource } from './attachments.ts'
@@ -16,7 +16,6 @@ import { SessionState, type Surroundings } from './session-state.ts'
 import { lastText, type SessionTasks } from './session-tasks.ts'
 import { grow, partialsBelow, type SessionTree, type TreeItem } from './session-tree.ts'
 import { toSnapshot, toStatus } from './session-view.ts'
-import { isOver } from './spending.ts'
 import { toMessages } from './transcript.ts'
 import { settledWithin } from './wait.ts'
 
@@ -100,7 +99,7 @@ export class LiveSession {
 
   /** Nothing more may be spent in this session. */
   get isOverBudget(): boolean {
-    return isOver(this.record.budget, this.#state.spent)
+    return usedUp(this.record.budget ?? {}, this.#state.spent) !== undefined
   }
 
   /** Nothing needs it in memory, and nothing has for so many milliseconds. */

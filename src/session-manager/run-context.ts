@@ -30,6 +30,9 @@ export function runContext(
       budget: state.record.budget,
     }),
     spent: () => state.spent,
+    get cost() {
+      return state.record.cost
+    },
     ...given,
     takeCompaction: () => (run.signal.aborted ? undefined : state.takeCompaction()),
     // A run that is stopped, or over, takes nothing: what waits is for the next one.

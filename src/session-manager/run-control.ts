@@ -85,9 +85,10 @@ export class RunControl {
     })
     this.#current = run
     const choice = plan.model === undefined || plan.model === '' ? {} : this.#state.modelChoice(agent.name, plan.model)
-    const wasPaused = record.paused !== undefined
-    this.#state.update({ agent, paused: undefined, ...this.#authorDefault(runtime), ...choice })
-    if (wasPaused) this.#state.tellSettings()
+    // A run that only compacts the history lets nothing go on.
+    const paused = plan.work === undefined ? undefined : record.paused
+    this.#state.update({ agent, paused, ...this.#authorDefault(runtime), ...choice })
+    if (record.paused !== paused) this.#state.tellSettings()
     if (record.title !== '') recorder.event({ type: 'session_title', title: record.title }, run.id)
     deliver?.(run.id)
     for (const message of plan.messages) this.#state.addUserMessage(message, run.id)
@@ -240,10 +241,14 @@ export class RunControl {
     if (this.#goesOn(run, ending.reason)) this.startQueued()
   }
 
-  /** A stop holds what was queued before it; a failure holds follow-ups, which would only fail too. */
+  /**
+   * A stop holds what was queued before it, and a budget everything; another failure holds follow-ups, which would only fail
+   * too.
+   */
   #goesOn(run: ActiveRun, reason: StopReason): boolean {
     const { queue } = this.#state
     if (reason === 'canceled') return queue.hasBeyond(run.held)
+    if (reason === 'budget_exceeded') return false
     return reason === 'normal' ? !queue.isEmpty : queue.hasSteering
   }
 }

@@ -1,4 +1,4 @@
-import type { Usage } from '../protocol/protocol.ts'
+import { spendingOf, type Usage } from '../protocol/protocol.ts'
 import type { RuntimeEvent } from '../runtime/runtime.ts'
 import type { ActiveRun } from './active-run.ts'
 import type { SessionState } from './session-state.ts'
@@ -8,6 +8,10 @@ export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeE
   switch (event.type) {
     case 'time_spent':
       state.spend({ cost: 0, tokens: 0, elapsed_seconds: event.seconds })
+      return
+    case 'usage_spent':
+      spend(state, run, event.usage, event.cost)
+      state.addCost(event.cost)
       return
     case 'message_added': {
       if (event.message.message.role === 'assistant') state.transcript.finishPartial()
@@ -49,8 +53,6 @@ export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeE
 }
 
 function spend(state: SessionState, run: ActiveRun, usage: Usage, cost: number): void {
-  const { input_tokens, output_tokens, cached_input_tokens, cached_write_tokens } = usage
-  const tokens = input_tokens + output_tokens + cached_input_tokens + cached_write_tokens
   run.spend(usage, cost)
-  state.spend({ cost, tokens, elapsed_seconds: 0 })
+  state.spend(spendingOf(usage, cost))
 }

@@ -34,11 +34,11 @@ export class SessionInputs {
     await this.#state.recorder.settled()
   }
 
-  /** Says what the session itself has to say: to the run that goes on, or in a run of its own. */
+  /** Says what the session itself has to say: to the run that goes on, or in a run of its own unless a budget has paused it. */
   async recall(content: string): Promise<void> {
     const isIdle = this.#gate.decide('followup') === 'start'
     this.#enqueue(isIdle ? 'followup' : 'steer', [{ content }])
-    if (isIdle) this.#control.startQueued()
+    if (isIdle && this.#state.record.paused === undefined) this.#control.startQueued()
     await this.#state.recorder.settled()
   }
 

@@ -394,10 +394,8 @@ export class SessionManager {
   /** Changes limits of what a session may spend; one that a budget has paused goes on, unless it would stop again. */
   updateSessionBudget(id: string, limits: Budget): Promise<BudgetState> {
     return this.#visit(id, async (session) => {
-      const { paused } = session.record
       await session.settings.setBudget(limits)
-      const goesOn = paused !== undefined && session.runs.current === undefined && !session.isOverBudget
-      const run = goesOn ? await session.runs.goOn() : undefined
+      const run = session.isOverBudget ? undefined : await session.runs.goOn()
       return { ...toBudgetState(session.record), run_id: run?.id }
     })
   }

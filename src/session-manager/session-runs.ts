@@ -38,28 +38,37 @@ export class SessionRuns {
 
   /** Compacts the history: in a run of its own, or in the one that goes on, before its next model call. */
   async compact(request: CompactionRequest): Promise<{ readonly run: ActiveRun; readonly isNew: boolean }> {
-    const agent = this.#gate.needAgent()
-    const { current } = this
-    if (current !== undefined) {
-      this.#gate.decide('configure')
-      this.#state.askForCompaction(request)
-      return { run: current, isNew: false }
-    }
-    const plan = await this.#prepare({ agent, messages: [], trigger: 'compaction' })
-    const { runtime, release } = plan.lease
-    const compact = runtime.compact?.bind(runtime)
-    if (compact === undefined) {
+    for (;;) {
+      const agent = this.#gate.needAgent()
+      const { current } = this
+      if (current !== undefined) {
+        this.#gate.decide('configure')
+        this.#state.askForCompaction(request)
+        return { run: current, isNew: false }
+      }
+      const plan = await this.#prepare({ agent, messages: [], trigger: 'compaction' })
+      const { runtime, release } = plan.lease
+      const compact = runtime.compact?.bind(runtime)
+      if (compact !== undefined && this.current === undefined) {
+        const run = await this.#begin({ ...plan, work: (context) => compact(context, request) })
+        return { run, isNew: true }
+      }
       await release()
-      throw new Refusal('compaction_unsupported')
+      if (compact === undefined) throw new Refusal('compaction_unsupported')
     }
-    const run = await this.#begin({ ...plan, work: (context) => compact(context, request) })
-    return { run, isNew: true }
   }
 
-  /** Lets a session go on that a budget has paused. */
-  async goOn(): Promise<ActiveRun> {
-    const agent = this.#gate.needAgent()
-    return this.start({ agent, messages: [], trigger: 'budget' })
+  /** Lets a session go on that a budget has paused; answers nothing when it is not, or goes on already. */
+  async goOn(): Promise<ActiveRun | undefined> {
+    if (!this.#isPaused) return undefined
+    const plan = await this.#prepare({ agent: this.#gate.needAgent(), messages: [], trigger: 'budget' })
+    if (this.#isPaused) return this.#begin(plan)
+    await plan.lease.release()
+    return undefined
+  }
+
+  get #isPaused(): boolean {
+    return this.current === undefined && this.#state.record.paused !== undefined
   }
 
   /** Gets a run ready whose beginning may still be refused. */

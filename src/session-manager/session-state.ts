@@ -128,6 +128,11 @@ export class SessionState {
     for (const state of this.lineage) state.update({ spent: sumOf(state.spent, more) })
   }
 
+  /** Counts what is told as the cost of this session and those it works for. */
+  addCost(cost: number): void {
+    for (const state of this.lineage) state.update({ cost: state.record.cost + cost })
+  }
+
   // Compaction that a run is asked for
 
   askForCompaction(request: CompactionRequest): void {
@@ -195,11 +200,9 @@ export class SessionState {
     const cost = (body.kind === 'summary' ? body.summary.cost : message?.cost) ?? 0
     this.update({ num_items: item.position + 1 })
     // What is told of a session counts those that worked for it.
-    for (const state of this.lineage) {
-      const { num_messages } = state.record
-      const shown = message === undefined || message.role === 'system' ? 0 : 1
-      state.update({ num_messages: num_messages + shown, cost: state.record.cost + cost })
-    }
+    const shown = message === undefined || message.role === 'system' ? 0 : 1
+    for (const state of this.lineage) state.update({ num_messages: state.record.num_messages + shown })
+    this.addCost(cost)
     return item
   }
 

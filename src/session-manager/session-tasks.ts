@@ -178,6 +178,7 @@ export function lastText(bodies: readonly { readonly kind: string; readonly mess
   return bodies.findLast(({ message }) => message?.message.role === 'assistant')?.message?.message.content ?? ''
 }
 
-function viewOf(id: string, agent: string, { status, error }: Run, output: string): Task {
-  return { id, agent, status, output, error: error?.message }
+function viewOf(id: string, agent: string, { status, reason, error }: Run, output: string): Task {
+  const spent = reason === 'budget_exceeded' ? 'what may be spent on it is used up' : undefined
+  return { id, agent, status, output, error: error?.message ?? spent }
 }

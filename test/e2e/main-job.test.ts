@@ -28,7 +28,7 @@ interface Job {
   readonly titled: string
   readonly usage: readonly [input: number, output: number]
   readonly model: string
-  /** USD, from the price list. */
+  /** USD, from the price list: of the answer and of the title. */
   readonly cost: number
 }
 
@@ -53,28 +53,28 @@ const jobs: readonly Job[] = [
     from: 'agents',
     file: 'echo-agent.yaml',
     model: 'anthropic/claude-sonnet-4-6',
-    cost: (42 * 3 + 13 * 15) / 1e6,
+    cost: ((42 + 142) * 3 + (13 + 8) * 15) / 1e6,
   },
   {
     ...anthropic,
     from: 'agents',
     file: 'silvia.yaml',
     model: 'anthropic/claude-3-7-sonnet-latest',
-    cost: (42 * 3 + 13 * 15) / 1e6,
+    cost: ((42 + 142) * 3 + (13 + 8) * 15) / 1e6,
   },
   {
     ...anthropic,
     from: 'agents',
     file: 'contradict.yaml',
     model: 'anthropic/claude-haiku-4-5',
-    cost: (42 * 1 + 13 * 5) / 1e6,
+    cost: ((42 + 142) * 1 + (13 + 8) * 5) / 1e6,
   },
   {
     ...anthropic,
     from: 'examples',
     file: 'anthropic.yaml',
     model: 'anthropic/claude-sonnet-4-5',
-    cost: (42 * 3 + 13 * 15) / 1e6,
+    cost: ((42 + 142) * 3 + (13 + 8) * 15) / 1e6,
   },
   {
     ...chat,
@@ -85,7 +85,7 @@ const jobs: readonly Job[] = [
     answer: '2 + 2 equals 4.',
     usage: [41, 8],
     model: 'openai/gpt-5-mini',
-    cost: (41 * 0.25 + 8 * 2) / 1e6,
+    cost: ((41 + 100) * 0.25 + (8 + 10) * 2) / 1e6,
   },
   {
     from: 'examples',
@@ -98,7 +98,7 @@ const jobs: readonly Job[] = [
     titled: '2 + 2 = 4',
     usage: [35, 38],
     model: 'google/gemini-2.5-flash',
-    cost: (35 * 0.3 + 38 * 2.5) / 1e6,
+    cost: (2 * (35 * 0.3 + 38 * 2.5)) / 1e6,
   },
   {
     ...chat,

@@ -1,4 +1,12 @@
-import type { ElicitationAnswer, Item, Message, Spending, StopReason, Verdict } from '../../src/protocol/protocol.ts'
+import type {
+  ElicitationAnswer,
+  Item,
+  Message,
+  Spending,
+  StopReason,
+  Usage,
+  Verdict,
+} from '../../src/protocol/protocol.ts'
 import type {
   Answer,
   CompactionRequest,
@@ -55,14 +63,25 @@ export function session(history: readonly (Message | Item)[], more: SessionOptio
     items.push(...messages.map((message) => ({ message })))
     return messages
   }
+  let cost = items.reduce((sum, item) => sum + (item.message?.message.cost ?? 0) + (item.cost ?? 0), 0)
+  const count = (usage: Usage | undefined, more = 0): void => {
+    cost += more
+    if (usage === undefined) return
+    const tokens = usage.input_tokens + usage.output_tokens
+    spent = { cost: spent.cost + more, tokens: spent.tokens + tokens, elapsed_seconds: spent.elapsed_seconds }
+  }
   const record = (event: RuntimeEvent): void => {
-    if (event.type === 'session_summary') items.push({ ...event })
+    if (event.type === 'session_summary') {
+      const { type: _, agent_name: __, ...summary } = event
+      items.push(summary)
+      count(summary.usage, summary.cost)
+    }
+    if (event.type === 'usage_spent') count(event.usage, event.cost)
+    if (event.type === 'time_spent') spent = { ...spent, elapsed_seconds: spent.elapsed_seconds + event.seconds }
     if (event.type !== 'message_added') return
     const { message } = event
     items.push({ message })
-    const { usage, cost = 0 } = message.message
-    const tokens = usage === undefined ? 0 : usage.input_tokens + usage.output_tokens
-    spent = { cost: spent.cost + cost, tokens: spent.tokens + tokens, elapsed_seconds: spent.elapsed_seconds }
+    count(message.message.usage, message.message.cost)
   }
   const context: RunContext = {
     signal: abort.signal,
@@ -86,6 +105,9 @@ export function session(history: readonly (Message | Item)[], more: SessionOptio
       ...more.settings,
     }),
     spent: () => spent,
+    get cost() {
+      return cost
+    },
     tasks: more.tasks ?? noTasks,
     takeCompaction: () => compactions.shift(),
     takeSteering: () => take(steering.splice(0)),
@@ -133,8 +155,9 @@ export async function carryOut(
   }
 }
 
+/** Of the events that are told to somebody. */
 export function types({ events }: Outcome): readonly string[] {
-  return events.map(({ type }) => type).filter((type) => type !== 'time_spent')
+  return events.map(({ type }) => type).filter((type) => type !== 'time_spent' && type !== 'usage_spent')
 }
 
 /** What was said, as a reader of the deltas puts it together. */

@@ -5,7 +5,7 @@ import { z } from 'zod'
 const Body = z.looseObject({ messages: z.array(z.looseObject({ role: z.string(), content: z.unknown() })) })
 type Body = z.infer<typeof Body>
 
-type Answer = (response: ServerResponse) => void
+export type Answer = (response: ServerResponse) => void
 
 /** A server that speaks chat completions: one answer for each call, the last one for all that follow. */
 export interface Upstream extends AsyncDisposable {
@@ -49,12 +49,15 @@ async function body(request: IncomingMessage): Promise<unknown> {
 
 /** A whole answer, in one delta per text. */
 export function says(...texts: readonly string[]): Answer {
+  return reports(7, 3, ...texts)
+}
+
+/** The same, of which the server says how many tokens it read and wrote. */
+export function reports(prompt_tokens: number, completion_tokens: number, ...texts: readonly string[]): Answer {
   return (response) => {
     begin(response, texts)
     response.write(chunk({}, 'stop'))
-    response.write(
-      `data: ${JSON.stringify({ ...frame, choices: [], usage: { prompt_tokens: 7, completion_tokens: 3 } })}\n\n`,
-    )
+    response.write(usage(prompt_tokens, completion_tokens))
     response.end('data: [DONE]\n\n')
   }
 }
@@ -63,13 +66,40 @@ export function says(...texts: readonly string[]): Answer {
 export function wants(...calls: readonly (readonly [string, object])[]): Answer {
   return (response) => {
     begin(response, [])
-    for (const [index, [name, args]] of calls.entries()) {
-      const call = { id: `call_${index + 1}`, type: 'function', function: { name, arguments: JSON.stringify(args) } }
-      response.write(chunk({ tool_calls: [{ index, ...call }] }))
-    }
-    response.write(chunk({}, 'tool_calls'))
+    callTools(response, calls)
     response.end('data: [DONE]\n\n')
   }
+}
+
+/** The same, of which the server says how many tokens it read and wrote. */
+export function reportsCalls(
+  prompt_tokens: number,
+  completion_tokens: number,
+  ...calls: readonly (readonly [string, object])[]
+): Answer {
+  return (response) => {
+    begin(response, [])
+    callTools(response, calls)
+    response.write(usage(prompt_tokens, completion_tokens))
+    response.end('data: [DONE]\n\n')
+  }
+}
+
+function callTools(response: ServerResponse, calls: readonly (readonly [string, object])[]): void {
+  for (const [index, [name, args]] of calls.entries()) {
+    const call = { id: `call_${index + 1}`, type: 'function', function: { name, arguments: JSON.stringify(args) } }
+    response.write(chunk({ tool_calls: [{ index, ...call }] }))
+  }
+  response.write(chunk({}, 'tool_calls'))
+}
+
+function usage(prompt_tokens: number, completion_tokens: number): string {
+  return `data: ${JSON.stringify({ ...frame, choices: [], usage: { prompt_tokens, completion_tokens } })}\n\n`
+}
+
+/** An answer that comes as soon as a test allows it. */
+export function waits(gate: Promise<unknown>, then: Answer): Answer {
+  return (response) => void gate.then(() => then(response))
 }
 
 /** An answer that begins, and then nothing comes any more. */
@@ -89,6 +119,14 @@ export function fails(status: number, headers: Record<string, string> = {}): Ans
   return (response) => {
     response.writeHead(status, { 'content-type': 'application/json', ...headers })
     response.end(JSON.stringify({ error: { message: 'as the test wants it' } }))
+  }
+}
+
+/** What a server says that cannot read so much. */
+export function overflows(): Answer {
+  return (response) => {
+    response.writeHead(400, { 'content-type': 'application/json' })
+    response.end(JSON.stringify({ error: { message: 'as the test wants it', code: 'context_length_exceeded' } }))
   }
 }
 
