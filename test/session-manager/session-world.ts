@@ -11,6 +11,8 @@ type Fate = 'accepted' | 'duplicate' | 'refused' | 'unknown'
 interface Said {
   readonly text: string
   readonly kind: InputKind | 'run'
+  /** What had been accepted when it was sent. */
+  readonly before: readonly string[]
   readonly key: string | undefined
   fate: Fate
 }
@@ -176,7 +178,8 @@ export class SessionWorld {
 
   #say(kind: Said['kind'], key?: string): Said {
     this.#counter += 1
-    const said: Said = { text: `${kind} ${this.#counter}`, kind, key, fate: 'unknown' }
+    const before = this.#said.flatMap(({ text, fate }) => (fate === 'accepted' ? [text] : []))
+    const said: Said = { text: `${kind} ${this.#counter}`, kind, key, before, fate: 'unknown' }
     this.#said.push(said)
     return said
   }
@@ -363,9 +366,10 @@ export class SessionWorld {
       else if (fate === 'unknown') expect(times(text)).toBeLessThanOrEqual(1)
       else expect([text, times(text)]).toEqual([text, 0])
     }
-    for (const kind of ['steer', 'followup']) {
-      const numbers = delivered.filter((text) => text.startsWith(`${kind} `)).map((text) => Number(text.split(' ')[1]))
-      expect(numbers).toEqual(numbers.toSorted((a, b) => a - b))
+    // What was sent without waiting for the answer of what was sent before may come before it.
+    for (const { text, kind, before } of this.#said.filter((said) => delivered.includes(said.text))) {
+      const later = delivered.slice(delivered.indexOf(text)).filter((one) => one.startsWith(`${kind} `))
+      expect(later.filter((one) => before.includes(one))).toEqual([])
     }
     for (const key of new Set(this.#said.flatMap((said) => said.key ?? []))) {
       const same = this.#said.filter((said) => said.key === key)
