@@ -86,7 +86,7 @@ function runTool({ agents, lineage, work, open }: Delegating, recall: boolean) {
       const running = tasks.background().filter(({ status }) => status === 'running').length
       if (running >= mostRunning) throw new CallFailure(`${running} tasks are running, and no more can. Wait for some.`)
       const begun = await tasks.begin({
-        runtime: open(target),
+        open: () => open(target),
         task: taskText(task, expected_output),
         title: taskTitle(task),
         isBackground: true,

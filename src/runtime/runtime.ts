@@ -76,8 +76,8 @@ export type Answer<Q extends Question> = Q['content'] extends ElicitationContent
 
 /** A task for another agent, carried out in a conversation of its own. */
 export interface Delegation {
-  /** Carries it out; closed when the task has ended. */
-  readonly runtime: Runtime
+  /** Opens what carries it out, when the task begins; closed when it has ended. */
+  open(): Runtime
   /** All that the other agent is told. */
   readonly task: string
   readonly title: string

@@ -45,7 +45,7 @@ export function transferToolset(delegating: Delegating): Toolset {
       checkDelegation(lineage, target)
       const text = taskText(task, expected_output)
       const begun = await context.tasks.begin({
-        runtime: open(target),
+        open: () => open(target),
         task: text,
         title: taskTitle(task),
         isBackground: false,

@@ -26,8 +26,7 @@ export function forkOf(
   const target = targetOf(items, userMessageIndex)
   const title = forkTitle(parent.title, titlesLike)
   const kept = items.slice(0, target)
-  const settings = { title, agent: undefined, parent_id: undefined }
-  const [copy, ...below] = copies({ ...parent, ...settings }, kept)
+  const [copy, ...below] = copies({ ...parent, title, parent_id: undefined }, kept)
   return { ...copy, below }
 }
 
@@ -61,8 +60,8 @@ function copies(record: SessionRecord, items: readonly TreeItem[]): readonly [Co
     below.push(child, ...deeper)
     return { ...own, body: { kind: 'sub_session', session_id: child.record.id } }
   })
-  const fresh = { id, created_at, spent: undefined, paused: undefined }
-  return [{ record: { ...record, ...fresh, ...countersOf(items) }, items: copied }, ...below]
+  const anew = { agent: undefined, spent: undefined, paused: undefined, ...countersOf(items) }
+  return [{ record: { ...record, id, created_at, ...anew }, items: copied }, ...below]
 }
 
 function countersOf(items: readonly TreeItem[]): Partial<SessionRecord> {

@@ -66,6 +66,15 @@ export class Gate {
     return { ...loan, source: agent.source }
   }
 
+  /** The same for the agent that answers now; for the default of its source, when the file has it no more. */
+  async leaseCurrent(): Promise<RuntimeLease> {
+    const { agent = { source: '' } } = this.#state.record
+    return this.lease(agent).catch((refusal: unknown) => {
+      if (refusal instanceof Refusal && refusal.code === 'unknown_agent') return this.lease({ source: agent.source })
+      throw refusal
+    })
+  }
+
   /** From now on the session is gone for everybody, though its run may need a moment to leave. */
   closeForDeletion(left: Promise<void>): void {
     this.#deletion = left

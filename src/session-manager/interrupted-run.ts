@@ -13,6 +13,7 @@ const reason = 'the server stopped before the run had ended'
 export function endInterruptedRun(state: SessionState, run: Run): void {
   const { recorder, around, id } = state
   const { run_id, agent_name, root_run_id } = run
+  state.recount()
   const told = { ...(root_run_id === undefined ? {} : { root_run_id }) }
   for (const open of around.store.requests(id, 'open')) {
     const request = settled(open, 'expired', 'restart')

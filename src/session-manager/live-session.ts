@@ -1,6 +1,5 @@
-import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
-import { type ForeignEvent, Refusal, type SessionStatus, type Snapshot, usedUp } from '../protocol/protocol.ts'
-import type { ItemRange, ItemRecord, SessionRecord } from '../store/store.ts'
+import { type ForeignEvent, Refusal, usedUp } from '../protocol/protocol.ts'
+import type { ItemRecord, SessionRecord } from '../store/store.ts'
 import type { ActiveRun } from './active-run.ts'
 import { type Attachment, Attachments, type EventSource } from './attachments.ts'
 import { Gate } from './gate.ts'
@@ -12,11 +11,9 @@ import { SessionEditor } from './session-editor.ts'
 import { SessionInputs } from './session-inputs.ts'
 import { SessionRuns } from './session-runs.ts'
 import { SessionSettings } from './session-settings.ts'
-import { SessionState, type Surroundings } from './session-state.ts'
-import { lastText, type SessionTasks } from './session-tasks.ts'
-import { grow, partialsBelow, type SessionTree, type TreeItem } from './session-tree.ts'
-import { toSnapshot, toStatus } from './session-view.ts'
-import { toMessages } from './transcript.ts'
+import { type Count, SessionState, type Surroundings } from './session-state.ts'
+import type { SessionTasks } from './session-tasks.ts'
+import { SessionViews } from './session-views.ts'
 import { settledWithin } from './wait.ts'
 
 /** How long the end of the process waits for a run and its tools: programs get a second to end in order, one after another. */
@@ -34,6 +31,7 @@ const leavingMs = 3000
  */
 export class LiveSession {
   readonly attachments = new Attachments()
+  readonly views: SessionViews
   readonly runs: SessionRuns
   readonly inputs: SessionInputs
   readonly answers: SessionAnswers
@@ -47,21 +45,22 @@ export class LiveSession {
   /** Resolves when what the last run worked with is closed. */
   #emptied: Promise<void> = Promise.resolve()
 
-  constructor(record: SessionRecord, around: Surroundings, onGone: (session: LiveSession) => void) {
-    this.#state = new SessionState(record, around, () => this.#throwAway())
+  constructor(record: SessionRecord, around: Surroundings, onGone: (session: LiveSession) => void, isNew = false) {
+    this.#state = new SessionState(record, around, () => this.#throwAway(), isNew)
     this.#keeper = new RuntimeKeeper((failure) => around.onDefect(failure))
     this.#gate = new Gate(this.#state, this.attachments, () => this.#control, this.#keeper)
-    this.#control = new RunControl(this.#state, async (agent) => {
+    this.#control = new RunControl(this.#state, async () => {
       this.#state.load()
-      return this.#gate.lease(agent)
+      return this.#gate.leaseCurrent()
     })
+    this.views = new SessionViews(this.#state, this.#gate, this.#control, this.attachments)
     this.runs = new SessionRuns(this.#state, this.#gate, this.#control)
     this.inputs = new SessionInputs(this.#state, this.#gate, this.#control, this.attachments)
     this.answers = new SessionAnswers(this.#state, this.#gate)
     this.settings = new SessionSettings(this.#state, this.#gate)
     this.editor = new SessionEditor(this.#state, this.#gate)
     this.#life = { onGone: () => onGone(this), visits: 0, lastUsed: performance.now() }
-    const [newest] = around.store.runs(record.id, { limit: 1 }).entries
+    const [newest] = isNew ? [] : around.store.runs(record.id, { limit: 1 }).entries
     if (newest?.status === 'running') endInterruptedRun(this.#state, newest)
   }
 
@@ -81,6 +80,11 @@ export class LiveSession {
   /** A commit failed: as soon as {@link left} resolves, the session can be loaded again. */
   get isLost(): boolean {
     return this.#gate.isLost
+  }
+
+  /** It is gone for everybody, though its run may need a moment to leave. */
+  get isDeleted(): boolean {
+    return this.#gate.status === 'deleting'
   }
 
   get hasRuntime(): boolean {
@@ -115,65 +119,7 @@ export class LiveSession {
 
   /** Resolves when everything that was decided here, and by the sessions that work for this one, is committed. */
   async settled(): Promise<void> {
-    await Promise.all([this.#state.recorder.settled(), ...this.tasks.sessions.map((session) => session.settled())])
-  }
-
-  // Reading: state and seq in one breath, told when that seq is committed.
-
-  async read<T>(view: (record: SessionRecord, items: readonly TreeItem[]) => T, range: ItemRange): Promise<T> {
-    this.#gate.decide('read')
-    const value = view(this.record, this.tree(range).items)
-    await this.settled()
-    return value
-  }
-
-  async snapshot(range: ItemRange): Promise<Snapshot> {
-    this.#gate.decide('read')
-    const { items, partial } = this.tree(range)
-    const messages = [...toMessages(items), ...partialsBelow(items)]
-    if (partial !== undefined && !('last' in range && range.last === 0)) messages.push(partial)
-    const snapshot = toSnapshot(this.record, messages, {
-      agent: this.#agentName,
-      run_id: this.#control.current?.id,
-      last_event_seq: this.#state.log.head,
-    })
-    await this.settled()
-    return snapshot
-  }
-
-  /** The session with some of its items and everything below them, as it is now. */
-  tree(range: ItemRange): SessionTree {
-    const { store, peek } = this.#state.around
-    const find = (id: string): SessionTree | undefined => {
-      const live = peek(id)
-      if (live !== undefined) return live.tree({ from: 0 })
-      const record = store.session(id)
-      return record && { record, items: grow(store.items(id, { from: 0 }), find), partial: undefined }
-    }
-    return { record: this.record, items: grow(this.#state.items(range), find), partial: this.#state.partial }
-  }
-
-  /** The text of the last answer. */
-  get lastText(): string {
-    const { partial } = this.#state
-    return partial?.message.content ?? lastText(this.#state.items({ last: 50 }).map(({ body }) => body))
-  }
-
-  async status(): Promise<SessionStatus> {
-    this.#gate.decide('read')
-    this.#gate.needAgent()
-    const status = toStatus(this.record, this.#agentName, this.#control.current?.id)
-    await this.settled()
-    return status
-  }
-
-  get lastEventSeq(): number {
-    return this.#state.log.published
-  }
-
-  tail(options: ReadOptions): AsyncGenerator<LogPage, void, void> {
-    this.#gate.decide('read')
-    return this.#state.log.read(options)
+    await Promise.all([this.#state.recorder.settled(), this.tasks.settled()])
   }
 
   /** Pumps the events of somebody else into the log, also with no reader. */
@@ -188,6 +134,18 @@ export class LiveSession {
       this.#state.recorder.event({ type: 'session_exited', reason: 'the event source has ended' })
       this.#retire()
     })
+  }
+
+  // Counting
+
+  /** Counts what was added below. */
+  count(more: Count): void {
+    this.#state.count(more)
+  }
+
+  /** Counts the messages again, here and above. */
+  recount(): void {
+    this.#state.recount()
   }
 
   // Life
@@ -217,6 +175,7 @@ export class LiveSession {
   /** Deletes the session. Resolves when that is committed; {@link left} when its run and its tools have left too. */
   async delete(): Promise<void> {
     this.#gate.decide('delete')
+    this.#state.above?.count({ messages: -this.record.num_messages })
     this.#state.recorder.delete('session ended')
     this.attachments.end()
     const committed = this.#state.recorder.settled()
@@ -232,9 +191,14 @@ export class LiveSession {
     return this.#gate.left()
   }
 
+  /** What was recorded before is still committed. */
+  stopRecording(): void {
+    this.#state.recorder.leave()
+  }
+
   /** Lets go of everything without telling it: the next process finds the run as it was. */
   async leave(): Promise<void> {
-    this.#state.recorder.leave()
+    this.stopRecording()
     this.attachments.end()
     const left = this.#abandon()
     this.#gate.close('shutting_down', left)
@@ -264,10 +228,6 @@ export class LiveSession {
     const left = this.#control.abandon()
     this.#emptied = left.then(() => this.#keeper.close())
     return left
-  }
-
-  get #agentName(): string | undefined {
-    return this.attachments.runtime?.agent ?? this.record.agent?.name
   }
 
   /** Somebody works with it, or something would be lost if it were loaded again now. */

@@ -9,7 +9,9 @@ const mostUndrainedBytes = 4 * 1024 * 1024
 export interface Above {
   /** The run at the top. */
   readonly rootRunId: string
-  tell(event: ForeignEvent): void
+  readonly recorder: Recorder
+  /** Which events are told there. */
+  tells(event: ForeignEvent): boolean
 }
 
 interface OpenGroup {
@@ -51,7 +53,7 @@ export class Recorder {
   /** Appends an event that comes complete from outside. */
   foreignEvent(event: ForeignEvent): Cursor {
     // Told above also when it cannot be told here: whoever waits there must see how it ends.
-    this.above?.tell(event)
+    if (this.above?.tells(event) === true) this.above.recorder.foreignEvent(event)
     if (this.#ended !== 'no') return this.#log.head
     this.#collect()
     return this.#log.append(event)
@@ -79,9 +81,10 @@ export class Recorder {
     return this.#lost ?? (this.#open ?? this.#inFlight)?.committed.promise ?? Promise.resolve()
   }
 
-  /** While too much waits to be committed: a promise that resolves when there is room again. */
+  /** While too much waits to be committed, here or above: a promise that resolves when there is room again. */
   get pressure(): Promise<void> | undefined {
-    return this.#store.pressure ?? (this.#log.undrainedBytes > mostUndrainedBytes ? this.settled() : undefined)
+    const own = this.#log.undrainedBytes > mostUndrainedBytes ? this.settled() : undefined
+    return this.#store.pressure ?? own ?? this.above?.recorder.pressure
   }
 
   /** False once nothing is recorded any more. */

@@ -1,5 +1,5 @@
 import { type FailureCode, type InputMessage, Refusal, type RunTrigger, type StopReason } from '../protocol/protocol.ts'
-import { type AgentRef, type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
+import { type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
 import { ActiveRun, RunStopped, type StopRequest } from './active-run.ts'
 import { runContext } from './run-context.ts'
 import { recordEvent } from './run-record.ts'
@@ -41,7 +41,7 @@ interface Ending {
 export class RunControl {
   readonly #state: SessionState
   /** Gets the session's runtime ready, for a run that the queue starts. */
-  readonly #leaseRuntime: (agent: AgentRef) => Promise<RuntimeLease>
+  readonly #leaseRuntime: () => Promise<RuntimeLease>
   readonly tasks: SessionTasks
   readonly #begun = Promise.withResolvers<void>()
   #current: ActiveRun | undefined
@@ -49,7 +49,7 @@ export class RunControl {
   /** The start from the queue that is under way; a stop takes it back. */
   #pendingStart: Promise<void> | undefined
 
-  constructor(state: SessionState, leaseRuntime: (agent: AgentRef) => Promise<RuntimeLease>) {
+  constructor(state: SessionState, leaseRuntime: () => Promise<RuntimeLease>) {
     this.#state = state
     this.#leaseRuntime = leaseRuntime
     this.tasks = new SessionTasks(state)
@@ -111,11 +111,11 @@ export class RunControl {
     return run
   }
 
-  /** Aborts whatever goes on without telling anybody, and waits until it has left. */
+  /** Aborts whatever goes on without telling anybody, with all that works for it, and waits until it has left. */
   async abandon(): Promise<void> {
     this.#pendingStart = undefined
     if (this.#current !== undefined) this.#abort(this.#current)
-    await this.#driving
+    await Promise.all([this.#driving, this.tasks.stopBackground({ by: 'parent', reason: 'its session has gone' })])
   }
 
   /** Starts a run with what waits in the queue, as soon as a slot is free. */
@@ -133,6 +133,7 @@ export class RunControl {
     const reason = new RunStopped()
     this.#state.requests.withdraw(reason)
     run.abort(reason)
+    void this.tasks.leave(run)
   }
 
   get #mayStart(): boolean {
@@ -142,8 +143,7 @@ export class RunControl {
   async #startQueued(isWanted: () => boolean): Promise<void> {
     const { slots } = this.#state.around
     await slots.take()
-    const { agent } = this.#state.record
-    const lease = await this.#leaseRuntime(agent ?? { source: '' }).catch((cause: unknown) => this.#tellRefusal(cause))
+    const lease = await this.#leaseRuntime().catch((cause: unknown) => this.#tellRefusal(cause))
     const { queue } = this.#state
     if (lease === undefined || !isWanted() || !this.#mayStart || this.#current !== undefined || queue.isEmpty) {
       // In this breath, so that a run that ends while the lease is given back can start the queue.
@@ -189,7 +189,11 @@ export class RunControl {
     await this.tasks.leave(run)
     await release().catch((cause: unknown) => this.#state.around.onDefect(cause))
     this.#finish(run, run.isStopping ? { reason: 'canceled' } : ending)
-    onEnd?.(run)
+    try {
+      onEnd?.(run)
+    } catch (cause) {
+      this.#state.around.onDefect(cause)
+    }
   }
 
   async #record(run: ActiveRun, events: AsyncGenerator<RuntimeEvent, StopReason, void>): Promise<StopReason> {

@@ -7,11 +7,11 @@ import type { SessionState } from './session-state.ts'
 export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeEvent): void {
   switch (event.type) {
     case 'time_spent':
-      state.spend({ cost: 0, tokens: 0, elapsed_seconds: event.seconds })
+      state.count({ spent: { cost: 0, tokens: 0, elapsed_seconds: event.seconds } })
       return
     case 'usage_spent':
       spend(state, run, event.usage, event.cost)
-      state.addCost(event.cost)
+      state.count({ cost: event.cost })
       return
     case 'message_added': {
       if (event.message.message.role === 'assistant') state.transcript.finishPartial()
@@ -54,5 +54,5 @@ export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeE
 
 function spend(state: SessionState, run: ActiveRun, usage: Usage, cost: number): void {
   run.spend(usage, cost)
-  state.spend(spendingOf(usage, cost))
+  state.count({ spent: spendingOf(usage, cost) })
 }

@@ -165,7 +165,7 @@ export class SessionManager {
   getSession(id: string, messages: MessageRange = 'all'): Promise<SessionDetails> {
     const view = messages === 'none' ? undefined : toMessages
     return this.#visit(id, (session) =>
-      session.read((record, items) => toDetails(record, view?.(items)), toItemRange(messages)),
+      session.views.read((record, items) => toDetails(record, view?.(items)), toItemRange(messages)),
     )
   }
 
@@ -190,7 +190,7 @@ export class SessionManager {
   /** A page of messages, oldest first. The cursor is a position among the session's items. */
   getMessages(id: string, page: { readonly limit: number; readonly from: number }): Promise<MessagePage> {
     return this.#visit(id, (session) =>
-      session.read(
+      session.views.read(
         (record, items) => {
           const next = page.from + items.length
           return { messages: toMessages(items), next: next < record.num_items ? next : undefined }
@@ -201,11 +201,11 @@ export class SessionManager {
   }
 
   getSessionSnapshot(id: string, messages: MessageRange = 'all'): Promise<Snapshot> {
-    return this.#visit(id, (session) => session.snapshot(toItemRange(messages)))
+    return this.#visit(id, (session) => session.views.snapshot(toItemRange(messages)))
   }
 
   getSessionStatus(id: string): Promise<SessionStatus> {
-    return this.#visit(id, (session) => session.status())
+    return this.#visit(id, (session) => session.views.status())
   }
 
   /** The sessions that carry out tasks for a session, oldest first, those of the past too. */
@@ -248,7 +248,7 @@ export class SessionManager {
     const missing: string[] = []
     for (const id of ids) {
       try {
-        sessions.push(await this.#visit(id, (session) => session.read(toExport, { from: 0 })))
+        sessions.push(await this.#visit(id, (session) => session.views.read(toExport, { from: 0 })))
       } catch (refusal) {
         if (!(refusal instanceof Refusal && refusal.code === 'unknown_session')) throw refusal
         missing.push(id)
@@ -258,13 +258,13 @@ export class SessionManager {
   }
 
   exportSessionForRecovery(id: string): Promise<SessionRecovery> {
-    return this.#visit(id, (session) => session.read(toRecovery, { from: 0 }))
+    return this.#visit(id, (session) => session.views.read(toRecovery, { from: 0 }))
   }
 
   /** A new session that begins as this one was before its N-th user message, counted from 0. */
   forkSession(id: string, userMessageIndex: number): Promise<SessionDetails> {
     return this.#visit(id, async (parent) => {
-      const [record, items] = await parent.read((...whole) => whole, { from: 0 })
+      const [record, items] = await parent.views.read((...whole) => whole, { from: 0 })
       this.#life.needReady()
       // Forks that are made at once are not stored yet, and must not get the same number.
       const titlesLike = (prefix: string): readonly string[] => [
@@ -276,7 +276,7 @@ export class SessionManager {
       const below = fork.below.map((copy) => this.#sessions.add(copy.record, copy.items))
       await Promise.all([session, ...below].map((one) => one.settled()))
       this.#first.resolve()
-      return session.read((...tree) => toDetails(tree[0], toMessages(tree[1])), { from: 0 })
+      return session.views.read((...tree) => toDetails(tree[0], toMessages(tree[1])), { from: 0 })
     })
   }
 
@@ -292,7 +292,7 @@ export class SessionManager {
       return {
         run: run.state,
         events: (signal) =>
-          session.tail({ since: first_seq - 1, follow: true, signal, until: () => run.state.last_seq }),
+          session.views.tail({ since: first_seq - 1, follow: true, signal, until: () => run.state.last_seq }),
       }
     })
   }
@@ -311,7 +311,7 @@ export class SessionManager {
   /** Stops the run that goes on, and waits for its end at most so long. Idempotent; an idle session has nothing to stop. */
   cancelRun(id: string, request: StopRequest, options: { runId?: string | undefined; waitMs: number }): Promise<Stop> {
     return this.#visit(id, async (session) => {
-      const run = await session.runs.stop(request, options.runId)
+      const run = await session.runs.stop(request, options.runId, options.waitMs)
       if (!(run instanceof ActiveRun)) return { stopped: true, run }
       await settledWithin(run.ended, options.waitMs)
       const now = await session.runs.find(run.id)
@@ -426,12 +426,12 @@ export class SessionManager {
   // Events
 
   lastEventSeq(id: string): Promise<number> {
-    return this.#visit(id, (session) => session.lastEventSeq)
+    return this.#visit(id, (session) => session.views.lastEventSeq)
   }
 
   /** Reads a session's log. The reader keeps the session loaded. */
   streamEvents(id: string, options: ReadOptions): Promise<AsyncGenerator<LogPage, void, void>> {
-    return this.#visit(id, (session) => session.tail(options))
+    return this.#visit(id, (session) => session.views.tail(options))
   }
 
   // What a program attaches

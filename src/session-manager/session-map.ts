@@ -14,8 +14,13 @@ export class SessionMap {
   readonly #loaded = new Map<string, LiveSession>()
   readonly #sweeper: NodeJS.Timeout
 
-  constructor(around: Omit<Surroundings, 'add' | 'peek'>) {
-    this.#around = { ...around, add: (record) => this.add(record), peek: (id) => this.peek(id) }
+  constructor(around: Omit<Surroundings, 'add' | 'peek' | 'below'>) {
+    this.#around = {
+      ...around,
+      add: (record) => this.add(record),
+      peek: (id) => this.peek(id),
+      below: (id) => this.below(id),
+    }
     this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs).unref()
   }
 
@@ -33,30 +38,33 @@ export class SessionMap {
     if (loaded !== undefined) return loaded
     const record = this.#around.store.session(id)
     if (record === undefined) throw new Refusal('unknown_session')
+    // Whoever is above counts what happens here; and one that is being deleted takes all below it along.
+    if (record.parent_id !== undefined && this.open(record.parent_id).isDeleted) throw new Refusal('unknown_session')
     return this.#keep(record)
   }
 
-  /** The sessions below one that are loaded, the lowest first. */
+  /** The sessions below one that are loaded and not deleted, the lowest first. */
   below(id: string): readonly LiveSession[] {
     const stored = this.#around.store.children(id).map((child) => child.id)
     const loaded = this.loaded.filter(({ record }) => record.parent_id === id).map((child) => child.id)
     return [...new Set([...stored, ...loaded])].flatMap((child) => {
       const session = this.peek(child)
-      return [...this.below(child), ...(session === undefined ? [] : [session])]
+      return [...this.below(child), ...(session === undefined || session.isDeleted ? [] : [session])]
     })
   }
 
   /** Loads a session that is new, and records it with the items it begins with. */
   add(record: SessionRecord, items: readonly ItemRecord[] = []): LiveSession {
-    const session = this.#keep(record)
+    const session = this.#keep(record, true)
     session.create(items)
     return session
   }
 
-  /** Unloads what nobody has used for so long. */
+  /** Unloads what nobody has used for so long, and who is above after all below it. */
   unload(milliseconds: number): void {
+    const above = new Set(this.loaded.map(({ record }) => record.parent_id))
     for (const session of this.loaded) {
-      if (session.isUnusedFor(milliseconds)) this.#drop(session)
+      if (!above.has(session.id) && session.isUnusedFor(milliseconds)) this.#drop(session)
     }
   }
 
@@ -68,12 +76,14 @@ export class SessionMap {
   /** Leaves every session as it is. */
   async close(): Promise<void> {
     clearInterval(this.#sweeper)
+    // First of all, so that no log tells what others do because their run goes.
+    for (const session of this.loaded) session.stopRecording()
     await Promise.all(this.loaded.map((session) => session.leave()))
     this.#loaded.clear()
   }
 
-  #keep(record: SessionRecord): LiveSession {
-    const session = new LiveSession(record, this.#around, (gone) => this.#drop(gone))
+  #keep(record: SessionRecord, isNew = false): LiveSession {
+    const session = new LiveSession(record, this.#around, (gone) => this.#drop(gone), isNew)
     this.#loaded.set(record.id, session)
     return session
   }

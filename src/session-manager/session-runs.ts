@@ -4,6 +4,7 @@ import type { ActiveRun, StopRequest } from './active-run.ts'
 import { type Gate, switchOf } from './gate.ts'
 import type { RunControl, RunPlan, RuntimeLease } from './run-control.ts'
 import type { SessionState } from './session-state.ts'
+import { settledWithin } from './wait.ts'
 
 /** What a client wants to be run. */
 export interface RunRequest {
@@ -39,14 +40,14 @@ export class SessionRuns {
   /** Compacts the history: in a run of its own, or in the one that goes on, before its next model call. */
   async compact(request: CompactionRequest): Promise<{ readonly run: ActiveRun; readonly isNew: boolean }> {
     for (;;) {
-      const agent = this.#gate.needAgent()
+      const { source } = this.#gate.needAgent()
       const { current } = this
       if (current !== undefined) {
         this.#gate.decide('configure')
         this.#state.askForCompaction(request)
         return { run: current, isNew: false }
       }
-      const plan = await this.#prepare({ agent, messages: [], trigger: 'compaction' })
+      const plan = await this.#prepare({ agent: { source }, messages: [], trigger: 'compaction' })
       const { runtime, release } = plan.lease
       const compact = runtime.compact?.bind(runtime)
       if (compact !== undefined && this.current === undefined) {
@@ -61,7 +62,8 @@ export class SessionRuns {
   /** Lets a session go on that a budget has paused; answers nothing when it is not, or goes on already. */
   async goOn(): Promise<ActiveRun | undefined> {
     if (!this.#isPaused) return undefined
-    const plan = await this.#prepare({ agent: this.#gate.needAgent(), messages: [], trigger: 'budget' })
+    const { source } = this.#gate.needAgent()
+    const plan = await this.#prepare({ agent: { source }, messages: [], trigger: 'budget' })
     if (this.#isPaused) return this.#begin(plan)
     await plan.lease.release()
     return undefined
@@ -92,13 +94,9 @@ export class SessionRuns {
   }
 
   /** Who does not say which agent of a file means the one that answers now: it may not be the one that was asked first. */
-  async #lease(agent: AgentRef): Promise<RuntimeLease> {
-    const now = this.#state.record.agent
-    if (agent.name !== undefined || now?.source !== agent.source) return this.#gate.lease(agent)
-    return this.#gate.lease(now).catch((refusal: unknown) => {
-      if (refusal instanceof Refusal && refusal.code === 'unknown_agent') return this.#gate.lease(agent)
-      throw refusal
-    })
+  #lease(agent: AgentRef): Promise<RuntimeLease> {
+    const isNow = agent.name === undefined && this.#state.record.agent?.source === agent.source
+    return isNow ? this.#gate.leaseCurrent() : this.#gate.lease(agent)
   }
 
   async #begin(plan: RunPlan): Promise<ActiveRun> {
@@ -115,19 +113,23 @@ export class SessionRuns {
     return run
   }
 
-  /** Stops the run at once; nobody waits for that here. */
-  interrupt(request: StopRequest): void {
-    this.#control.stop(request)
+  /** Stops that run at once, if it is the one that goes on; nobody waits for that here. */
+  interrupt(run: ActiveRun, request: StopRequest): void {
+    if (run === this.current) this.#control.stop(request)
   }
 
-  /** Stops the run that goes on. Resolves when that is committed; the run's `ended` tells when it has left. */
-  async stop(request: StopRequest, runId: string | undefined): Promise<ActiveRun | Run | undefined> {
+  /**
+   * Stops the run that goes on, and all tasks below that nobody waits for. Resolves when that is committed; the run's
+   * `ended` tells when it has left. Without a run, waits for the tasks at most so long.
+   */
+  async stop(request: StopRequest, runId: string | undefined, waitMs: number): Promise<ActiveRun | Run | undefined> {
     this.#gate.decide('cancel')
     if (runId !== undefined && runId !== this.current?.id) return this.find(runId)
     const run = this.#control.stop(request)
-    const background = this.#control.tasks.stopBackground(request)
+    const tasks = [this.#control.tasks, ...this.#state.around.below(this.#state.id).map((session) => session.tasks)]
+    const background = Promise.all(tasks.map((own) => own.stopBackground(request)))
     await this.#state.recorder.settled()
-    if (run === undefined) await background
+    if (run === undefined) await settledWithin(background, waitMs)
     return run
   }
 

@@ -30,7 +30,8 @@ export class SessionSettings {
 
   /** The models of the session's agent; exactly one is current. */
   async models(): Promise<SessionModels> {
-    const { runtime, release } = await this.#gate.lease(this.#gate.needAgent())
+    this.#gate.needAgent()
+    const { runtime, release } = await this.#gate.leaseCurrent()
     try {
       const { agent_model_overrides, custom_models_used = [] } = this.#state.record
       const models = switchOf(runtime).choices(agent_model_overrides?.[runtime.agent], custom_models_used)
@@ -43,7 +44,8 @@ export class SessionSettings {
 
   /** Chooses a model for the session's agent; `''` goes back to the default. */
   async setModel(ref: string): Promise<void> {
-    const { runtime, release } = await this.#gate.lease(this.#gate.needAgent())
+    this.#gate.needAgent()
+    const { runtime, release } = await this.#gate.leaseCurrent()
     try {
       const models = switchOf(runtime)
       if (ref !== '') await models.check(ref)

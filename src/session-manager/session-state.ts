@@ -24,10 +24,20 @@ export interface Surroundings {
   add(record: SessionRecord): LiveSession
   /** A session that is loaded. */
   peek(id: string): LiveSession | undefined
+  /** The sessions below one that are loaded, the lowest first. */
+  below(id: string): readonly LiveSession[]
   /** True once the server takes no new work. */
   isDraining(): boolean
   /** Is told of what must not happen, once. */
   onDefect(error: unknown): void
+}
+
+/** What is added to the figures of a session. */
+export interface Count {
+  readonly messages?: number | undefined
+  /** USD. */
+  readonly cost?: number | undefined
+  readonly spent?: Spending | undefined
 }
 
 /** Everything that one loaded session is made of. Changes are recorded in the breath in which they are made. */
@@ -46,7 +56,8 @@ export class SessionState {
   #record: SessionRecord
   #transcript: Transcript | undefined
 
-  constructor(record: SessionRecord, around: Surroundings, onLost: () => void) {
+  /** `isNew`: nothing of it can be in the store. */
+  constructor(record: SessionRecord, around: Surroundings, onLost: () => void, isNew: boolean) {
     const { store, ring } = around
     this.id = record.id
     this.around = around
@@ -56,7 +67,7 @@ export class SessionState {
       ring,
     )
     this.recorder = new Recorder(record.id, this.log, store, onLost)
-    this.queue = new InputQueue(record.id, store.inputs(record.id))
+    this.queue = new InputQueue(record.id, isNew ? [] : store.inputs(record.id))
     this.requests = new Requests(record.id, this.recorder, {
       stored: () => storedRequests(store, record.id),
       family: () => this.#root.tree.map(({ requests }) => requests),
@@ -74,16 +85,11 @@ export class SessionState {
 
   // The tree of sessions that work for one another
 
-  /** From now on this session works for another, which counts what it costs and is told what happens. */
+  /** From now on this session works for another, which is told what happens and asked what may be done. */
   workFor(parent: SessionState, rootRunId: string, tells: (event: ForeignEvent) => boolean): void {
     this.#parent = parent
     parent.below.add(this)
-    this.recorder.above = {
-      rootRunId,
-      tell: (event) => {
-        if (tells(event)) parent.recorder.foreignEvent(event)
-      },
-    }
+    this.recorder.above = { rootRunId, recorder: parent.recorder, tells }
   }
 
   /** From now on this session works for nobody. */
@@ -117,20 +123,46 @@ export class SessionState {
     }
   }
 
-  // Spending
+  // Counting
 
   get spent(): Spending {
     return this.#record.spent ?? noSpending
   }
 
-  /** Counts what this session and those it works for have spent. */
-  spend(more: Spending): void {
-    for (const state of this.lineage) state.update({ spent: sumOf(state.spent, more) })
+  /** Counts what was added here or below; whoever is above counts it too, as long as the session is there. */
+  count(more: Count): void {
+    if (!this.recorder.isOpen) return
+    const { num_messages, cost } = this.#record
+    const { messages = 0, spent } = more
+    this.update({
+      num_messages: num_messages + messages,
+      cost: cost + (more.cost ?? 0),
+      ...(spent && { spent: sumOf(this.spent, spent) }),
+    })
+    this.above?.count(more)
   }
 
-  /** Counts what is told as the cost of this session and those it works for. */
-  addCost(cost: number): void {
-    for (const state of this.lineage) state.update({ cost: state.record.cost + cost })
+  /**
+   * Counts the messages again, here and above. Sessions commit one by one: a crash may have kept a message below and lost
+   * that it was counted here, or the other way round.
+   */
+  recount(): void {
+    this.above?.recount()
+    const found = this.transcript.items.reduce((sum, { body }) => sum + this.#messagesIn(body), 0)
+    this.count({ messages: found - this.#record.num_messages })
+  }
+
+  /** The session whose task this one carries out, or has carried out. */
+  get above(): LiveSession | undefined {
+    const { parent_id } = this.#record
+    return parent_id === undefined ? undefined : this.around.peek(parent_id)
+  }
+
+  #messagesIn(body: ItemBody): number {
+    if (body.kind === 'message') return body.message.message.role === 'system' ? 0 : 1
+    if (body.kind !== 'sub_session') return 0
+    const { peek, store } = this.around
+    return (peek(body.session_id)?.record ?? store.session(body.session_id))?.num_messages ?? 0
   }
 
   // Compaction that a run is asked for
@@ -175,16 +207,21 @@ export class SessionState {
 
   /** Reads the items into memory, so that what is decided next cannot fail for want of them. */
   load(): Transcript {
-    this.#transcript ??= new Transcript(this.id, this.around.store.items(this.id, { from: 0 }))
+    this.#transcript ??= new Transcript(this.id, this.#stored({ from: 0 }))
     return this.#transcript
   }
 
   /** Items of a session whose transcript may not be in memory. */
   items(range: ItemRange): readonly ItemRecord[] {
-    if (this.#transcript === undefined) return this.around.store.items(this.id, range)
+    if (this.#transcript === undefined) return this.#stored(range)
     const { items } = this.#transcript
     if ('last' in range) return range.last === 0 ? [] : items.slice(-range.last)
     return items.slice(range.from, range.limit === undefined ? undefined : range.from + range.limit)
+  }
+
+  /** A session that nothing was said in has nothing to be read. */
+  #stored(range: ItemRange): readonly ItemRecord[] {
+    return this.#record.num_items === 0 ? [] : this.around.store.items(this.id, range)
   }
 
   /** The answer that is being written, if any. */
@@ -196,13 +233,9 @@ export class SessionState {
   add(body: ItemBody): ItemRecord {
     const item = this.transcript.add(body)
     this.recorder.save({ kind: 'item.put', item })
-    const message = body.kind === 'message' ? body.message.message : undefined
-    const cost = (body.kind === 'summary' ? body.summary.cost : message?.cost) ?? 0
     this.update({ num_items: item.position + 1 })
-    // What is told of a session counts those that worked for it.
-    const shown = message === undefined || message.role === 'system' ? 0 : 1
-    for (const state of this.lineage) state.update({ num_messages: state.record.num_messages + shown })
-    this.addCost(cost)
+    if (body.kind === 'message') this.count({ messages: this.#messagesIn(body), cost: body.message.message.cost })
+    if (body.kind === 'summary') this.count({ cost: body.summary.cost })
     return item
   }
 

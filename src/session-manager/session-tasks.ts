@@ -1,10 +1,11 @@
-import { type ForeignEvent, type Message, Refusal, type Run } from '../protocol/protocol.ts'
+import { type ForeignEvent, Refusal, type Run } from '../protocol/protocol.ts'
 import type { Delegation, RunContext, Task, Tasks } from '../runtime/runtime.ts'
 import type { ActiveRun, StopRequest } from './active-run.ts'
 import type { LiveSession } from './live-session.ts'
 import { childRecord } from './session-record.ts'
 import type { SessionState } from './session-state.ts'
 import { toSession } from './session-view.ts'
+import { lastText } from './transcript.ts'
 
 /** Of the sessions that carried out tasks, the newest that are looked at. */
 const mostRemembered = 100
@@ -37,9 +38,9 @@ export class SessionTasks {
     return this.#running.size === 0
   }
 
-  /** The sessions that work for this one now. */
-  get sessions(): readonly LiveSession[] {
-    return [...this.#running].map(({ session }) => session)
+  /** Resolves when everything that was decided by the sessions that carry them out is committed. */
+  async settled(): Promise<void> {
+    await Promise.all([...this.#running].map(({ session }) => session.settled()))
   }
 
   /** The tasks as a run sees them. */
@@ -55,15 +56,18 @@ export class SessionTasks {
     }
   }
 
-  /** Stops the tasks that a run waits for, and resolves when they have ended. */
+  /** Stops the tasks that a run waits for; resolves when they have ended. */
   async leave(run: ActiveRun): Promise<void> {
-    const waited = [...this.#running].filter((task) => task.waiting === run)
-    await Promise.all(waited.map((task) => stopped(task, parentStopped)))
+    await this.#stop(run, parentStopped)
   }
 
   /** Stops the tasks that nobody waits for; resolves when they have ended. */
   async stopBackground(request: StopRequest): Promise<void> {
-    const tasks = [...this.#running].filter(({ waiting }) => waiting === undefined)
+    await this.#stop(undefined, request)
+  }
+
+  async #stop(waiting: ActiveRun | undefined, request: StopRequest): Promise<void> {
+    const tasks = [...this.#running].filter((task) => task.waiting === waiting)
     await Promise.all(tasks.map((task) => stopped(task, request)))
   }
 
@@ -73,9 +77,10 @@ export class SessionTasks {
     delegation: Delegation,
   ): Promise<Task> {
     run.signal.throwIfAborted()
-    const { isBackground, runtime, task: text } = delegation
+    const { isBackground, task: text } = delegation
     const session = this.#state.around.add(childRecord(this.#state.record, delegation))
     this.#state.add({ kind: 'sub_session', session_id: session.id })
+    const runtime = delegation.open()
     if (!isBackground) this.#tellSwitch(run, { switching: true, from_agent: this.#agent, to_agent: runtime.agent })
     const rootRunId = run.state.root_run_id ?? run.id
     const tells = ({ type }: ForeignEvent): boolean => (isBackground ? costs.has(type) : !own.has(type))
@@ -91,27 +96,25 @@ export class SessionTasks {
       waiting: isBackground ? undefined : run,
     }
     this.#running.add(task)
-    if (!isBackground) {
-      run.signal.addEventListener('abort', () => task.session.runs.interrupt(parentStopped), { once: true })
-    }
+    const forget = (): unknown => this.#running.delete(task)
+    task.run.ended.then(forget, forget)
     await Promise.all([session.settled(), this.#state.recorder.settled()])
-    return viewOf(session.id, session.record.agent?.name ?? '', task.run.state, session.lastText)
+    return viewOf(session.id, session.record.agent?.name ?? '', task.run.state, session.views.lastText)
   }
 
   /** In the breath in which the run of a task ends. */
   #end(task: RunningTask, run: ActiveRun, { recall }: Delegation): void {
     const { session } = task
-    this.#running.delete(task)
     session.workAlone()
     const { id, recorder } = this.#state
-    const sub_session = toSession(session.record, session.tree({ from: 0 }).items)
+    const sub_session = toSession(session.record, session.views.tree({ from: 0 }, new Set()).items)
     const agent_name = session.record.agent?.name ?? ''
     recorder.event({ type: 'sub_session_completed', agent_name, parent_session_id: id, sub_session }, run.id)
     if (task.waiting !== undefined) {
       this.#tellSwitch(run, { switching: false, from_agent: agent_name, to_agent: this.#agent })
     }
     if (recall !== undefined && task.run.state.status !== 'canceled') {
-      this.#recall(recall(viewOf(session.id, agent_name, task.run.state, session.lastText)))
+      this.#recall(recall(viewOf(session.id, agent_name, task.run.state, session.views.lastText)))
     }
   }
 
@@ -138,44 +141,40 @@ export class SessionTasks {
   }
 
   async #ended(id: string): Promise<Task | undefined> {
-    const task = this.#find(id)
-    if (task === undefined) return this.#background().find((one) => one.id === id)
-    const run = await task.run.ended
-    const { session } = task
-    return viewOf(id, session.record.agent?.name ?? '', run, session.lastText)
+    const run = (await this.#find(id)?.run.ended) ?? this.#storedRun(id)
+    return run && this.#view(id, run)
   }
 
   #background(): readonly Task[] {
-    const { store, peek } = this.#state.around
-    const ids = new Set([
-      ...store.children(this.#state.id).map((child) => child.id),
-      ...this.sessions.map(({ id }) => id),
-    ])
-    return [...ids].slice(-mostRemembered).flatMap((id) => {
-      const running = this.#find(id)
-      const run = running?.run.state ?? store.runs(id, { limit: 100 }).entries.findLast(isBackgroundRun)
-      if (run === undefined || !isBackgroundRun(run)) return []
-      const text = peek(id)?.lastText ?? lastText(store.items(id, { last: 50 }).map(({ body }) => body))
-      return [viewOf(id, run.agent_name, run, text)]
+    const stored = this.#state.around.store.children(this.#state.id).slice(-mostRemembered)
+    const ids = new Set([...stored, ...[...this.#running].map(({ session }) => session)].map(({ id }) => id))
+    return [...ids].flatMap((id) => {
+      const run = this.#find(id)?.run.state ?? this.#storedRun(id)
+      return run?.trigger === 'background' ? [this.#view(id, run)] : []
     })
+  }
+
+  /** The run of a task that does not go on any more: the first of its session. Its end may have been lost. */
+  #storedRun(id: string): Run | undefined {
+    const { entries } = this.#state.around.store.runs(id, { limit: 100 })
+    const run = entries.findLast(({ trigger }) => trigger === 'background' || trigger === 'delegation')
+    return run?.status === 'running' ? { ...run, status: 'interrupted' } : run
+  }
+
+  #view(id: string, run: Run): Task {
+    const { store, peek } = this.#state.around
+    const text = peek(id)?.views.lastText ?? lastText(store.items(id, { last: 50 }))
+    return viewOf(id, run.agent_name, run, text)
   }
 }
 
 const parentStopped: StopRequest = { by: 'parent', reason: 'the run it worked for was stopped' }
 
-function isBackgroundRun({ trigger }: Run): boolean {
-  return trigger === 'background'
-}
-
+/** Stops a task and what it has begun; resolves when they have ended. */
 async function stopped({ session, run }: RunningTask, request: StopRequest): Promise<void> {
-  session.runs.interrupt(request)
+  session.runs.interrupt(run, request)
   // One that cannot be committed has ended too.
-  await run.ended.catch(() => {})
-}
-
-/** The text of the last answer among some items. */
-export function lastText(bodies: readonly { readonly kind: string; readonly message?: Message }[]): string {
-  return bodies.findLast(({ message }) => message?.message.role === 'assistant')?.message?.message.content ?? ''
+  await Promise.all([run.ended.catch(() => {}), session.tasks.stopBackground(request)])
 }
 
 function viewOf(id: string, agent: string, { status, reason, error }: Run, output: string): Task {

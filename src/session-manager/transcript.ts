@@ -90,3 +90,9 @@ export function toMessages(items: readonly TreeItem[]): readonly Message[] {
     return body.kind === 'message' && body.message.message.role !== 'system' ? [{ ...body.message, id }] : []
   })
 }
+
+/** The text of the last answer among the items. */
+export function lastText(items: readonly ItemRecord[]): string {
+  const answers = items.flatMap(({ body }) => (body.kind === 'message' ? [body.message.message] : []))
+  return answers.findLast(({ role }) => role === 'assistant')?.content ?? ''
+}

@@ -1,5 +1,6 @@
 import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
 import type { BuiltInTool } from './built-in-tool.ts'
+import { unlessAborted } from './mcp/unless-aborted.ts'
 import { failure, resultOf } from './result.ts'
 import type { CallContext, RequestHeaders, Toolset } from './tools.ts'
 
@@ -15,6 +16,12 @@ type Open = (signal: AbortSignal, headers: RequestHeaders) => Opened | Promise<O
 
 interface Life {
   readonly opened: Opened
+  readonly stopped: AbortSignal
+}
+
+/** A start that is under way, or has been carried out. It belongs to the toolset: whoever waits for it may leave. */
+interface Start {
+  readonly life: Promise<Life>
   readonly stop: AbortController
 }
 
@@ -22,7 +29,7 @@ interface Life {
 export class BuiltInToolset implements Toolset {
   readonly #open: Open
   readonly #calls = new Set<Promise<unknown>>()
-  #starting: Promise<Life> | undefined
+  #start: Start | undefined
   #closing: Promise<void> | undefined
   #life: Life | undefined
 
@@ -42,8 +49,8 @@ export class BuiltInToolset implements Toolset {
   async start(signal: AbortSignal, headers: RequestHeaders = {}): Promise<void> {
     await this.#closing
     signal.throwIfAborted()
-    this.#starting ??= this.#begin(signal, headers)
-    await this.#starting
+    this.#start ??= this.#begin(headers)
+    await unlessAborted(this.#start.life, signal)
   }
 
   async call(name: string, args: unknown, context: CallContext): Promise<ToolCallResult> {
@@ -51,7 +58,7 @@ export class BuiltInToolset implements Toolset {
     const life = this.#life
     const tool = life?.opened.tools.find(({ tool }) => tool.name === name)
     if (life === undefined || tool === undefined) return failure(`There is no tool named ${name}.`)
-    const running = this.#run(tool, args, context, life.stop.signal)
+    const running = this.#run(tool, args, context, life.stopped)
     this.#calls.add(running)
     try {
       return await running
@@ -67,25 +74,30 @@ export class BuiltInToolset implements Toolset {
     return this.#closing
   }
 
-  async #begin(signal: AbortSignal, headers: RequestHeaders): Promise<Life> {
-    try {
-      const opened = await this.#open(signal, headers)
-      this.#life = { opened, stop: new AbortController() }
-      return this.#life
-    } catch (error) {
-      this.#starting = undefined
-      throw error
-    }
+  #begin(headers: RequestHeaders): Start {
+    const stop = new AbortController()
+    const start = { life: this.#opened(stop.signal, headers), stop }
+    // One that has failed is tried again by the next who comes.
+    start.life.catch(() => {
+      if (this.#start === start) this.#start = undefined
+    })
+    return start
+  }
+
+  async #opened(stopped: AbortSignal, headers: RequestHeaders): Promise<Life> {
+    const opened = await this.#open(stopped, headers)
+    this.#life = { opened, stopped }
+    return this.#life
   }
 
   async #end(): Promise<void> {
-    const life = await this.#starting?.catch(() => undefined)
-    if (life === undefined) return
-    this.#starting = undefined
+    const start = this.#start
+    start?.stop.abort()
+    const life = await start?.life.catch(() => undefined)
+    this.#start = undefined
     this.#life = undefined
-    life.stop.abort()
     await Promise.allSettled(this.#calls)
-    await life.opened.close?.()
+    await life?.opened.close?.()
   }
 
   async #run(tool: BuiltInTool, args: unknown, context: CallContext, stopped: AbortSignal): Promise<ToolCallResult> {

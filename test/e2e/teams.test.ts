@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { type ForeignEvent, Item, Message, Request, Run, SessionSummary } from '../../src/protocol/protocol.ts'
@@ -5,7 +6,7 @@ import { sh } from '../runtime/tool-bench.ts'
 import type { Client } from '../server/client.ts'
 import { tempDir } from '../store/temp-dir.ts'
 import { isAlive } from '../tools/world.ts'
-import { pidsIn, resultsIn } from './equipped.ts'
+import { pidsIn, processesWith, resultsIn } from './equipped.ts'
 import { createSession, House, logOf, snapshotOf, startRun } from './house.ts'
 import { watchLog } from './log-watch.ts'
 import { team, transfers } from './team.ts'
@@ -172,6 +173,31 @@ describe('A task that an agent hands over', () => {
     expect(stops.map(({ reason }) => reason)).toEqual(['canceled', 'canceled'])
     const childId = (await childrenOf(client, id))[0]?.id ?? ''
     expect(await runOf(client, childId)).toMatchObject({ status: 'canceled', canceled: { by: 'parent' } })
+  })
+
+  test('leaves nothing behind, however many work at once, whether it ends or is stopped', async () => {
+    const many = Array.from({ length: 50 }, (_, n) => transfers('worker', `part ${n}`))
+    const it = team({
+      root: { agent: { sub_agents: ['worker'] }, turns: [many, [{ text: 'all done' }], many] },
+      worker: { agent: shell, turns: [[sh('echo $$')], [{ text: 'done' }]] },
+    })
+    const mark = `mark-${randomUUID()}`
+    await using house = await House.open({ files: { it }, variables: { ...variables, MARK: mark } })
+    const { client } = house
+    const { id, watch, params } = await begun(house, { safety_policy: 'autonomous' })
+    await using _ = watch
+    expect(await watch.until(is('stream_stopped', id))).toMatchObject({ reason: 'normal' })
+    expect((await resultsIn(client, id)).filter((text) => text === 'done')).toHaveLength(many.length)
+    await startRun(client, id, 'it', 'again')
+    await watch.until(is('agent_switching', id), 2 * many.length + 10)
+    await client.call('cancelRun', { params, query: { wait: '60s' } })
+    await watch.until(is('stream_stopped', id), 2)
+    const types = watch.events.map(({ type }) => type)
+    const count = (type: string) => types.filter((one) => one === type).length
+    expect(count('stream_stopped')).toBe(count('stream_started'))
+    expect(count('sub_session_completed')).toBe((await childrenOf(client, id)).length)
+    expect(processesWith(mark)).toEqual([])
+    for (const { streaming } of await childrenOf(client, id)) expect(streaming).toBeUndefined()
   })
 
   test('can be stopped alone, and its parent is told', async () => {

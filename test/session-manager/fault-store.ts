@@ -28,6 +28,7 @@ export class FaultStore implements Store {
   readonly #real: Store
   readonly #faults: Fault[] = []
   #held: (() => void)[] | undefined
+  #isHeld: (group: Group) => boolean = () => true
   #dead = false
   #readFault = false
   pressure: Promise<void> | undefined
@@ -52,9 +53,10 @@ export class FaultStore implements Store {
     this.#readFault = fail
   }
 
-  /** Writes wait from now on. */
-  hold(): void {
+  /** Writes wait from now on: all, or those of one session. */
+  hold(sessionId?: string): void {
     this.#held ??= []
+    this.#isHeld = (group) => sessionId === undefined || group.session_id === sessionId
   }
 
   /** What waits is written. */
@@ -79,8 +81,8 @@ export class FaultStore implements Store {
     if (this.#dead) return new Promise(() => {})
     const written = Promise.withResolvers<void>()
     const write = (): void => this.#write(group, written)
-    if (this.#held === undefined) write()
-    else this.#held.push(write)
+    if (this.#held !== undefined && this.#isHeld(group)) this.#held.push(write)
+    else write()
     return written.promise
   }
 

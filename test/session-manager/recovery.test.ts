@@ -234,8 +234,14 @@ describe.each(backends)('recovery over $over', (backend) => {
     const look = async () => {
       const session = map.open(id)
       const { signal } = new AbortController()
-      const log = await collect(session.tail({ since: undefined, follow: false, signal }))
-      return [await session.snapshot({ from: 0 }), await session.status(), session.inputs.queue, session.record, log]
+      const log = await collect(session.views.tail({ since: undefined, follow: false, signal }))
+      return [
+        await session.views.snapshot({ from: 0 }),
+        await session.views.status(),
+        session.inputs.queue,
+        session.record,
+        log,
+      ]
     }
     const before = await look()
     const loaded = map.open(id)
@@ -264,7 +270,7 @@ describe.each(backends)('recovery over $over', (backend) => {
       return map.peek(id) === session
     }
     const leave = new AbortController()
-    const tail = session.tail({ since: undefined, follow: true, signal: leave.signal })
+    const tail = session.views.tail({ since: undefined, follow: true, signal: leave.signal })
     await tail.next()
     expect(stays()).toBe(true)
     leave.abort()

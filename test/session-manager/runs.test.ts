@@ -58,6 +58,26 @@ describe.each(backends)('runs over $over', (backend) => {
     expect(entries.at(-1)?.event.type).toBe('stream_stopped')
   })
 
+  it('goes on with the default agent when the file has lost the one that answers', async () => {
+    const built = await house()
+    const { manager, puppet } = built
+    const { id, run } = await running(built)
+    await run.tell({
+      type: 'agent_switching',
+      agent_name: 'root',
+      switching: false,
+      from_agent: 'root',
+      to_agent: 'gone',
+    })
+    await run.end()
+    await manager.waitStopped(id, patience)
+    await manager.followUpSession(id, [{ content: 'go on' }])
+    await (await puppet.next()).end()
+    await manager.waitStopped(id, patience)
+    expect(typesOf(await readLog(manager, id))).not.toContain('error')
+    expect(await manager.getSessionStatus(id)).toMatchObject({ agent: 'root' })
+  })
+
   it('refuses a second run while one goes on (M1)', async () => {
     const built = await house()
     const { id, run } = await running(built)
