@@ -2,13 +2,12 @@ import type { JSONObject, JSONSchema7, LanguageModelV4CallOptions, LanguageModel
 import { z } from 'zod'
 import type { Tool } from '../protocol/protocol.ts'
 import { optionsKey } from './answer-blocks.ts'
+import { capabilitiesOf } from './catalogue.ts'
 import type { AnswerFormat, ModelRequest } from './language-model.ts'
-import type { ModelDefinition, ThinkingBudget } from './model-definition.ts'
+import type { ModelDefinition } from './model-definition.ts'
 import { prompt } from './prompt.ts'
-import { type Dialect, thinks } from './providers.ts'
-
-type Level = NonNullable<LanguageModelV4CallOptions['reasoning']>
-type Thinking = { readonly reasoning?: Level; readonly options?: JSONObject }
+import type { Dialect } from './providers.ts'
+import { thinkingOf } from './thinking.ts'
 
 /** Keys of `provider_opts` that are meant for us. */
 const ours: ReadonlySet<string> = new Set(['api_type', 'context_size', 'script'])
@@ -21,15 +20,15 @@ export function callOptions(
   dialect: Dialect,
   request: ModelRequest,
 ): LanguageModelV4CallOptions {
-  const { provider, model, capabilities } = definition
-  const thinking = thinkingOf(definition, dialect, request)
+  const { provider, model } = definition
+  const thinking = thinkingOf(definition, dialect, request.thinking)
   const maxOutputTokens = request.maxOutputTokens ?? definition.max_tokens
   const tools = request.tools.map(functionTool)
   const format = request.purpose === 'turn' ? request.format : undefined
   return {
-    prompt: prompt(request.messages, { dialect, provider, model, capabilities }),
+    prompt: prompt(request.messages, { dialect, provider, model, capabilities: capabilitiesOf(definition) }),
     ...(tools.length > 0 && { tools }),
-    ...(maxOutputTokens !== undefined && { maxOutputTokens }),
+    ...(maxOutputTokens !== undefined && { maxOutputTokens: maxOutputTokens + (thinking.headroom ?? 0) }),
     ...sampling(definition),
     ...(thinking.reasoning && { reasoning: thinking.reasoning }),
     ...(format && { responseFormat: responseFormat(format) }),
@@ -77,40 +76,6 @@ function parallel(dialect: Dialect, wanted: boolean | undefined): JSONObject {
   return dialect === 'compatible' ? { parallel_tool_calls: wanted } : { parallelToolCalls: wanted }
 }
 
-/**
- * `thinking_budget` for each kind of provider. Anthropic and Google take a number of tokens as it is; OpenAI and what is
- * like it know levels only, so a number becomes the level that is next to it.
- */
-function thinkingOf(definition: ModelDefinition, dialect: Dialect, request: ModelRequest): Thinking {
-  if (request.thinking === 'off') return thinks(dialect, definition.model) ? { reasoning: 'none' } : {}
-  const budget = definition.thinking_budget
-  if (budget === undefined) return {}
-  if (dialect === 'anthropic') return anthropicThinking(budget)
-  if (dialect === 'google') return googleThinking(budget)
-  const reasoning = levelOf(budget)
-  const summary: JSONObject = dialect === 'openai_responses' && reasoning !== 'none' ? { reasoningSummary: 'auto' } : {}
-  return { ...(reasoning && { reasoning }), options: summary }
-}
-
-function anthropicThinking(budget: ThinkingBudget): Thinking {
-  if (typeof budget === 'number' && budget > 0) {
-    return { options: { thinking: { type: 'enabled', budgetTokens: budget } } }
-  }
-  if (budget === 0) return { reasoning: 'none' }
-  const level = levelOf(budget)
-  if (level !== undefined && !isAdaptive(budget)) return { reasoning: level }
-  return { options: { thinking: { type: 'adaptive' }, ...(level !== undefined && { effort: level }) } }
-}
-
-function googleThinking(budget: ThinkingBudget): Thinking {
-  if (typeof budget === 'number') {
-    return { options: { thinkingConfig: { thinkingBudget: budget, includeThoughts: budget !== 0 } } }
-  }
-  const level = levelOf(budget)
-  if (level === undefined) return { options: { thinkingConfig: { thinkingBudget: -1, includeThoughts: true } } }
-  return { reasoning: level, options: { thinkingConfig: { includeThoughts: level !== 'none' } } }
-}
-
 /** What Anthropic takes at least. It is advice to the model, so a smaller one is rounded up. */
 const leastTaskBudget = 20_000
 
@@ -118,22 +83,6 @@ const leastTaskBudget = 20_000
 function taskBudget(dialect: Dialect, total: number | undefined): JSONObject {
   if (dialect !== 'anthropic' || !total) return {}
   return { taskBudget: { type: 'tokens', total: Math.max(total, leastTaskBudget) } }
-}
-
-function isAdaptive(budget: ThinkingBudget): boolean {
-  return budget === -1 || (typeof budget === 'string' && budget.startsWith('adaptive'))
-}
-
-const Effort = z.enum(['none', 'minimal', 'low', 'medium', 'high', 'xhigh', 'max'])
-
-/** `undefined`: the model decides. */
-function levelOf(budget: ThinkingBudget): z.infer<typeof Effort> | undefined {
-  if (typeof budget === 'string') return Effort.safeParse(budget.replace(/^adaptive\/?/, '')).data
-  if (budget < 0) return undefined
-  if (budget === 0) return 'none'
-  if (budget <= 1024) return 'minimal'
-  if (budget <= 4096) return 'low'
-  return budget <= 16_384 ? 'medium' : 'high'
 }
 
 /** A compatible server gets the keys in its body as they are written; the packages' own options are in camel case. */

@@ -1,12 +1,14 @@
 import { z } from 'zod'
 
-/** USD per million tokens. What is not named costs as much as input. */
-export const Price = z.object({
+const Rates = z.object({
   input: z.number().nonnegative(),
   output: z.number().nonnegative(),
   cache_read: z.number().nonnegative().optional(),
   cache_write: z.number().nonnegative().optional(),
 })
+
+/** USD per million tokens. What is not named costs as much as input. `long`: of a call whose prompt has more tokens. */
+export const Price = Rates.extend({ long: Rates.extend({ above: z.number().int().positive() }).optional() })
 export type Price = z.infer<typeof Price>
 
 /** A number of tokens, a level, or `adaptive` (the model decides), with or without an upper level. */

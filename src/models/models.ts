@@ -83,7 +83,7 @@ function checked(given: ModelDefinition): ModelDefinition {
 
 function missingKeys(definition: ModelDefinition, env: ModelsOptions['env']): readonly string[] {
   if (definition.provider === 'scripted') return []
-  const { keyRequired, tokens } = endpointOf(definition)
+  const { keyRequired, tokens } = endpointOf(definition, env)
   return keyRequired && !tokens.some((name) => env[name]) ? tokens : []
 }
 

@@ -18,7 +18,7 @@ type Options = {
 
 /** A model behind a provider's protocol. Refuses `invalid_model` when the definition cannot be reached at all. */
 export async function providerModel(definition: ModelDefinition, options: Options): Promise<LanguageModel> {
-  const endpoint = endpointOf(definition)
+  const endpoint = endpointOf(definition, options.env)
   const apiKey = endpoint.tokens.map((name) => options.env[name]).find((value) => value)
   const upstream = await open[endpoint.dialect](definition.model, {
     baseURL: endpoint.baseUrl,

@@ -6,15 +6,20 @@ export type Dialect = 'openai_chat' | 'openai_responses' | 'anthropic' | 'google
 
 export type Provider = {
   readonly dialect: Dialect
-  /** Where the provider is; without it a definition must bring its own `base_url`. */
-  readonly baseUrl?: string
+  /** Where the provider is; it may name variables of the environment. */
+  readonly baseUrl: string
   /** Environment variables that may hold the key, first wins; none: no key is needed. */
   readonly tokens: readonly string[]
 }
 
-function compatible(baseUrl: string | undefined, ...tokens: readonly string[]): Provider {
-  return baseUrl === undefined ? { dialect: 'compatible', tokens } : { dialect: 'compatible', baseUrl, tokens }
+function compatible(baseUrl: string, ...tokens: readonly string[]): Provider {
+  return { dialect: 'compatible', baseUrl, tokens }
 }
+
+// biome-ignore lint/suspicious/noTemplateCurlyInString: addresses are written so
+const gateway = 'https://gateway.ai.cloudflare.com/v1/${env.CLOUDFLARE_ACCOUNT_ID}/${env.CLOUDFLARE_GATEWAY_ID}/compat'
+// biome-ignore lint/suspicious/noTemplateCurlyInString: addresses are written so
+const workers = 'https://api.cloudflare.com/client/v4/accounts/${env.CLOUDFLARE_ACCOUNT_ID}/ai/v1'
 
 export const providers: Readonly<Record<string, Provider>> = {
   openai: { dialect: 'openai_chat', baseUrl: 'https://api.openai.com/v1', tokens: ['OPENAI_API_KEY'] },
@@ -26,8 +31,8 @@ export const providers: Readonly<Record<string, Provider>> = {
   },
   baseten: compatible('https://inference.baseten.co/v1', 'BASETEN_API_KEY'),
   cerebras: compatible('https://api.cerebras.ai/v1', 'CEREBRAS_API_KEY'),
-  'cloudflare-ai-gateway': compatible(undefined, 'CLOUDFLARE_API_TOKEN'),
-  'cloudflare-workers-ai': compatible(undefined, 'CLOUDFLARE_API_TOKEN'),
+  'cloudflare-ai-gateway': compatible(gateway, 'CLOUDFLARE_API_TOKEN'),
+  'cloudflare-workers-ai': compatible(workers, 'CLOUDFLARE_API_TOKEN'),
   deepseek: compatible('https://api.deepseek.com/v1', 'DEEPSEEK_API_KEY'),
   dmr: compatible('http://localhost:12434/engines/llama.cpp/v1'),
   fireworks: compatible('https://api.fireworks.ai/inference/v1', 'FIREWORKS_API_KEY'),
@@ -53,7 +58,7 @@ export const providers: Readonly<Record<string, Provider>> = {
 const unsupported: readonly string[] = ['amazon-bedrock', 'azure', 'chatgpt', 'github-copilot']
 
 /** OpenAI's families that think: they are spoken to through Responses, since chat completions hides what they think. */
-const openaiThinks = /^(o\d|gpt-([5-9]|\d{2,})(?!.*chat)|codex)/
+export const openaiThinks = /^(o\d|gpt-([5-9]|\d{2,})(?!.*chat)|codex)/
 
 export type Endpoint = {
   readonly dialect: Dialect
@@ -63,23 +68,37 @@ export type Endpoint = {
   readonly keyRequired: boolean
 }
 
-/** Where and how a definition's model is reached. Refuses `invalid_model` when that cannot be told. */
-export function endpointOf(definition: ModelDefinition): Endpoint {
+type Environment = Readonly<Record<string, string | undefined>>
+
+/**
+ * Where and how a definition's model is reached. `${env.NAME}` in its address is that variable. Refuses `invalid_model` when
+ * that cannot be told.
+ */
+export function endpointOf(definition: ModelDefinition, env: Environment): Endpoint {
   const { provider: name, base_url: baseUrl, token_key: tokenKey } = definition
   if (unsupported.includes(name)) throw new Refusal('invalid_model', `The provider ${name} is not supported yet.`)
   const provider = Object.hasOwn(providers, name) ? providers[name] : undefined
-  if (!provider && baseUrl === undefined) throw new Refusal('invalid_model', `There is no provider ${name}.`)
-  const dialect = dialectOf(definition, provider?.dialect ?? 'compatible')
   const url = baseUrl ?? provider?.baseUrl
-  if (url === undefined) throw new Refusal('invalid_model', `The provider ${name} needs a base_url.`)
+  if (url === undefined) throw new Refusal('invalid_model', `There is no provider ${name}.`)
+  const dialect = dialectOf(definition, provider?.dialect ?? 'compatible')
+  const address = inEnvironment(url, name, env)
   const tokens = tokenKey === undefined ? (provider?.tokens ?? []) : [tokenKey]
   return {
     dialect,
-    baseUrl: versioned(url, dialect, name),
+    baseUrl: versioned(address, dialect, name),
     tokens,
     // An address of one's own may need no key at all, so only a key that is named is asked for there.
     keyRequired: tokens.length > 0 && (tokenKey !== undefined || baseUrl === undefined),
   }
+}
+
+/** Names what is missing, never what is there: it may be a secret. */
+function inEnvironment(address: string, provider: string, env: Environment): string {
+  return address.replaceAll(/\$\{env\.(\w+)\}/g, (_, name: string) => {
+    const value = env[name]
+    if (value) return value
+    throw new Refusal('invalid_model', `The address of the provider ${provider} needs the variable ${name}.`)
+  })
 }
 
 /**
@@ -109,19 +128,4 @@ function versioned(baseUrl: string, dialect: Dialect, provider: string): string 
   }
   const trimmed = baseUrl.replace(/\/+$/, '')
   return /\/v\d[^/]*$/.test(trimmed) ? trimmed : trimmed + (versions[dialect] ?? '')
-}
-
-/** Whether a model takes settings for thinking at all; others refuse a request that holds one. */
-export function thinks(dialect: Dialect, model: string): boolean {
-  switch (dialect) {
-    case 'openai_chat':
-    case 'openai_responses':
-      return openaiThinks.test(model)
-    case 'anthropic':
-      return !/^claude-(2|3-(0|5|opus|sonnet|haiku))/.test(model)
-    case 'google':
-      return /^gemini-(2\.5|[3-9]|flash|pro)/.test(model)
-    case 'compatible':
-      return false
-  }
 }

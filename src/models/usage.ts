@@ -23,7 +23,9 @@ function count(tokens: number | undefined): number {
 /** USD of one call; 0 without a price. Reasoning is part of the output. */
 export function costOf(usage: Usage, price: Price | undefined): number {
   if (!price) return 0
-  const { input, output, cache_read = input, cache_write = input } = price
+  const prompt = usage.input_tokens + usage.cached_input_tokens + usage.cached_write_tokens
+  const rates = price.long !== undefined && prompt > price.long.above ? price.long : price
+  const { input, output, cache_read = input, cache_write = input } = rates
   const sum =
     usage.input_tokens * input +
     usage.cached_input_tokens * cache_read +

@@ -41,12 +41,16 @@ export class AgentModels {
     })
   }
 
-  /** What names a conversation that `ref` answers. A model that makes no titles is no reason not to answer. */
-  async titleModel(ref: string = modelOf(this.#agent)): Promise<LanguageModel> {
-    const { current } = await this.chain(ref)
+  /**
+   * What names a conversation that `ref` answers: the first of them that can. A model that makes no titles is no reason not
+   * to answer.
+   */
+  async titleModels(ref: string = modelOf(this.#agent)): Promise<readonly LanguageModel[]> {
+    const { current, others } = await this.chain(ref)
     const named = findModel(this.#file, ref, this.#models)?.titleModel
     const resolved = named === undefined ? undefined : findModel(this.#file, named, this.#models)
-    return resolved ? await this.#models.open(resolved.definition).catch(() => current) : current
+    const first = resolved ? await this.#models.open(resolved.definition).catch(() => current) : current
+    return [first, ...others]
   }
 }
 

@@ -76,6 +76,12 @@ export class ModelChain {
     return this.#at(this.#first()).current
   }
 
+  /** Who would answer if `current` failed, in order. */
+  get others(): readonly LanguageModel[] {
+    const first = this.#first()
+    return this.#links.slice(1).map((_, turn) => this.#at((first + turn + 1) % this.#links.length).current)
+  }
+
   /**
    * Streams one answer: `answering` before each attempt of another model, then its parts, then its `finish`. What a
    * reader has seen of an answer is never said twice. Throws a `RunFailure`, or the signal's reason soon after the signal.

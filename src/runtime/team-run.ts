@@ -1,5 +1,4 @@
 import type { Agent } from '../agent-file/agent-file.ts'
-import type { ModelFinish } from '../models/models.ts'
 import type { StopReason } from '../protocol/protocol.ts'
 import { spend } from './accounting.ts'
 import type { AgentAtWork, SharedWork } from './agent-at-work.ts'
@@ -16,7 +15,7 @@ import type { RunContext, RuntimeEvent } from './runtime.ts'
 import { Stopwatch } from './stopwatch.ts'
 import type { Team } from './team.ts'
 import { teamInfo } from './team-info.ts'
-import { withTitle } from './title.ts'
+import { type Naming, withTitle } from './title.ts'
 
 /** Agents that hand a conversation over to one another for so long get nowhere. */
 const mostHandoffs = 50
@@ -35,9 +34,9 @@ export async function* teamRun(
     const first = yield* beginWork(team, start, context, orders)
     const turns = (signal: AbortSignal) => relay(team, first, orders, signal)
     if (!context.untitled) return yield* turns(context.signal)
-    const titleModel = await first.models.titleModel(context.modelOf(start.Name))
-    const count = (finish: ModelFinish) => spend({ agent: start, shared: first.shared }, titleModel, finish)
-    return yield* withTitle(turns, { model: titleModel, items: context.history, count }, context.signal)
+    const models = await first.models.titleModels(context.modelOf(start.Name))
+    const count: Naming['count'] = (model, finish) => spend({ agent: start, shared: first.shared }, model, finish)
+    return yield* withTitle(turns, { models, items: context.history, count }, context.signal)
   } catch (error) {
     if (context.signal.aborted) return 'canceled'
     throw error

@@ -17,16 +17,17 @@ type Turns = AsyncGenerator<RuntimeEvent, StopReason, void>
 
 /** What is named, and by whom. */
 export interface Naming {
-  readonly model: LanguageModel
+  /** Asked one after another until one has a name. */
+  readonly models: readonly LanguageModel[]
   readonly items: readonly Item[]
-  /** Is told what the title took. */
-  count(finish: ModelFinish): void
+  /** Is told what a call took. */
+  count(model: LanguageModel, finish: ModelFinish): void
 }
 
-/** What came of it: nothing, or a call that was answered, perhaps with a name. */
+/** What came of it: the calls that were answered, and perhaps a name. */
 interface Named {
   readonly title?: string | undefined
-  readonly finish?: ModelFinish | undefined
+  readonly calls: readonly { readonly model: LanguageModel; readonly finish: ModelFinish }[]
 }
 
 /**
@@ -69,29 +70,43 @@ async function* late(
   if (news !== undefined) yield* tell(news.named, naming)
 }
 
-function* tell({ title, finish }: Named, { count }: Naming): Generator<RuntimeEvent, void, void> {
-  if (finish !== undefined) {
-    count(finish)
+function* tell({ title, calls }: Named, { count }: Naming): Generator<RuntimeEvent, void, void> {
+  for (const { model, finish } of calls) {
+    count(model, finish)
     yield { type: 'usage_spent', usage: finish.usage, cost: finish.cost }
   }
   if (title) yield { type: 'session_title', title }
 }
 
 /** Never rejects. */
-async function makeTitle({ model, items }: Naming, signal: AbortSignal): Promise<Named> {
+async function makeTitle({ models, items }: Naming, signal: AbortSignal): Promise<Named> {
+  const calls: { model: LanguageModel; finish: ModelFinish }[] = []
   const texts = items.map(userText).filter(Boolean)
-  if (texts.length === 0) return {}
+  if (texts.length === 0) return { calls }
   const content = texts.map((text, index) => `${index + 1}. ${text.slice(0, longestText)}`).join('\n')
+  const limited = AbortSignal.any([signal, AbortSignal.timeout(longestCall)])
+  for (const model of models) {
+    const { title, finish } = await titleOf(model, content, limited)
+    if (finish !== undefined) calls.push({ model, finish })
+    if (title !== undefined || limited.aborted) return { title, calls }
+  }
+  return { calls }
+}
+
+async function titleOf(
+  model: LanguageModel,
+  content: string,
+  signal: AbortSignal,
+): Promise<{ readonly title?: string | undefined; readonly finish?: ModelFinish | undefined }> {
   const messages = [
     { role: 'system' as const, content: instruction },
     { role: 'user' as const, content },
   ]
-  const limited = AbortSignal.any([signal, AbortSignal.timeout(longestCall)])
   let answer = ''
   let finish: ModelFinish | undefined
   try {
     const request = { purpose: 'title', messages, tools: [], maxOutputTokens: outputTokens, thinking: 'off' } as const
-    for await (const part of model.stream(request, limited)) {
+    for await (const part of model.stream(request, signal)) {
       if (part.type === 'text') answer += part.text
       if (part.type === 'finish') finish = part
     }

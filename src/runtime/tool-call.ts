@@ -75,7 +75,7 @@ async function decideCall(work: AgentAtWork, call: ToolCall, tool: Tool, args: u
       kind: 'approval',
       tool_call: { ...call, function: { name: tool.name, arguments: shownArguments(tool, call, decision.args) } },
       tool_definition: tool,
-      metadata: { ...decision.metadata, ...(decision.reason === undefined ? {} : { reason: decision.reason }) },
+      metadata: decision.metadata,
     },
     decide: () => {
       later = reconsider(question(), decision)

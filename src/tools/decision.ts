@@ -221,8 +221,9 @@ function settle(
 ): Decision {
   const { tool } = state.question
   const safety = assess(tool, state.args)
-  const metadata = { ...state.metadata, ...safetyMetadata(safety), ...state.guardMetadata }
-  return { outcome, source, reason: reason ?? safety.reason, args: state.args, metadata, mandatory }
+  const why = reason === undefined ? safety : { ...safety, reason }
+  const metadata = { ...state.metadata, ...safetyMetadata(why), ...state.guardMetadata }
+  return { outcome, source, reason: why.reason, args: state.args, metadata, mandatory }
 }
 
 function withoutPerson(question: CallInQuestion, decision: Decision): Decision {

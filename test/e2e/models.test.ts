@@ -172,6 +172,20 @@ describe('A model that a run names', () => {
     expect(models.filter(({ is_current }) => is_current)).toHaveLength(1)
   })
 
+  test('may be several that take turns, which count as one choice', async () => {
+    await using house = await House.open({ files: { it: choice } })
+    const id = await createSession(house.client)
+    const both = [await say(house, id, { model: 'fast,clever' }), await say(house, id), await say(house, id)]
+    expect(both).toEqual(['I am fast', 'I am clever', 'I am fast'])
+    const { models, current_model_ref } = await modelsOf(house, id)
+    expect(current_model_ref).toBe('fast,clever')
+    expect(models.map(({ ref }) => ref)).toEqual(['fast', 'clever', 'fast,clever'])
+    await say(house, id, { model: 'scripted/one' })
+    await say(house, id, { model: 'scripted/two' })
+    const refs = (await modelsOf(house, id)).models.filter(({ is_custom }) => is_custom).map(({ ref }) => ref)
+    expect(refs).toEqual(['scripted/one', 'scripted/two'])
+  })
+
   test('is appended to the choices when it is none of the file, and refused when it is none at all', async () => {
     await using house = await House.open({ files: { it: choice } })
     const id = await createSession(house.client)

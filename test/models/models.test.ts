@@ -6,6 +6,8 @@ import { collect, turn, user } from './collect.ts'
 import { env, sentBy } from './sent-by.ts'
 
 const models = createModels({ env: {} })
+// biome-ignore lint/suspicious/noTemplateCurlyInString: agent files are written so
+const place = 'http://${env.PLACE}/v1'
 
 describe('open', () => {
   test.each([
@@ -36,7 +38,8 @@ describe('open', () => {
   test.each<readonly [string, ModelDefinition]>([
     ['a provider that nobody knows', { provider: 'nobody', model: 'm' }],
     ['a provider that signs in its own way', { provider: 'amazon-bedrock', model: 'm' }],
-    ['a provider without an address of its own', { provider: 'cloudflare-ai-gateway', model: 'm' }],
+    ['a provider whose address needs variables that are not there', { provider: 'cloudflare-ai-gateway', model: 'm' }],
+    ['an address with a variable that is not there', { provider: 'openai', model: 'm', base_url: place }],
     ['an address that is no URL', { provider: 'openai', model: 'm', base_url: 'not a url' }],
     ['an address with a password', { provider: 'openai', model: 'm', base_url: 'http://user:secret@localhost/v1' }],
     ['options that are no JSON', { provider: 'openai', model: 'm', provider_opts: { at: new Date(0) } }],
@@ -151,6 +154,78 @@ describe('what is sent', () => {
     )
     expect(await path({ provider: 'mistral', model: 'm', base_url: '/v1' })).toBe('/v1/chat/completions Bearer k')
     expect(await path({ provider: 'my_own', model: 'm' })).toBe('/chat/completions ')
+  })
+
+  /** Names, variables and addresses as the ancestor has them. */
+  const providers = [
+    ['openai', 'OPENAI_API_KEY', 'https://api.openai.com/v1/chat/completions'],
+    ['anthropic', 'ANTHROPIC_API_KEY', 'https://api.anthropic.com/v1/messages'],
+    [
+      'google',
+      'GOOGLE_API_KEY',
+      'https://generativelanguage.googleapis.com/v1beta/models/m:streamGenerateContent?alt=sse',
+    ],
+    [
+      'google',
+      'GEMINI_API_KEY',
+      'https://generativelanguage.googleapis.com/v1beta/models/m:streamGenerateContent?alt=sse',
+    ],
+    ['dmr', undefined, 'http://localhost:12434/engines/llama.cpp/v1/chat/completions'],
+    ['requesty', 'REQUESTY_API_KEY', 'https://router.requesty.ai/v1/chat/completions'],
+    ['xai', 'XAI_API_KEY', 'https://api.x.ai/v1/chat/completions'],
+    ['nebius', 'NEBIUS_API_KEY', 'https://api.studio.nebius.com/v1/chat/completions'],
+    ['nvidia', 'NVIDIA_API_KEY', 'https://integrate.api.nvidia.com/v1/chat/completions'],
+    ['openrouter', 'OPENROUTER_API_KEY', 'https://openrouter.ai/api/v1/chat/completions'],
+    ['mistral', 'MISTRAL_API_KEY', 'https://api.mistral.ai/v1/chat/completions'],
+    ['ollama', undefined, 'http://localhost:11434/v1/chat/completions'],
+    ['minimax', 'MINIMAX_API_KEY', 'https://api.minimax.io/v1/chat/completions'],
+    ['baseten', 'BASETEN_API_KEY', 'https://inference.baseten.co/v1/chat/completions'],
+    ['ovhcloud', 'OVH_AI_ENDPOINTS_ACCESS_TOKEN', 'https://oai.endpoints.kepler.ai.cloud.ovh.net/v1/chat/completions'],
+    ['groq', 'GROQ_API_KEY', 'https://api.groq.com/openai/v1/chat/completions'],
+    ['fireworks', 'FIREWORKS_API_KEY', 'https://api.fireworks.ai/inference/v1/chat/completions'],
+    ['deepseek', 'DEEPSEEK_API_KEY', 'https://api.deepseek.com/v1/chat/completions'],
+    ['cerebras', 'CEREBRAS_API_KEY', 'https://api.cerebras.ai/v1/chat/completions'],
+    ['together', 'TOGETHER_API_KEY', 'https://api.together.xyz/v1/chat/completions'],
+    ['huggingface', 'HF_TOKEN', 'https://router.huggingface.co/v1/chat/completions'],
+    ['moonshot', 'MOONSHOT_API_KEY', 'https://api.moonshot.ai/v1/chat/completions'],
+    ['vercel', 'AI_GATEWAY_API_KEY', 'https://ai-gateway.vercel.sh/v1/chat/completions'],
+    [
+      'cloudflare-workers-ai',
+      'CLOUDFLARE_API_TOKEN',
+      'https://api.cloudflare.com/client/v4/accounts/acc/ai/v1/chat/completions',
+    ],
+    [
+      'cloudflare-ai-gateway',
+      'CLOUDFLARE_API_TOKEN',
+      'https://gateway.ai.cloudflare.com/v1/acc/gate/compat/chat/completions',
+    ],
+    ['opencode-go', 'OPENCODE_API_KEY', 'https://opencode.ai/zen/go/v1/chat/completions'],
+    ['opencode-zen', 'OPENCODE_API_KEY', 'https://opencode.ai/zen/v1/chat/completions'],
+  ] as const
+
+  /** Where a call goes, and with which key. */
+  const callOf = async (definition: ModelDefinition, env: Record<string, string>) => {
+    const calls: (readonly [string, string])[] = []
+    const fetch = async (input: string | URL | Request, init: RequestInit = {}) => {
+      const headers = new Headers(init.headers)
+      const key = ['authorization', 'x-api-key', 'x-goog-api-key'].map((name) => headers.get(name) ?? '').join('')
+      calls.push([input instanceof Request ? input.url : String(input), key.replace('Bearer ', '')])
+      return new Response('{}', { status: 418 })
+    }
+    const model = await createModels({ env, fetch }).open(definition)
+    await collect(model, turn([user('hi')])).catch(() => undefined)
+    return calls[0]
+  }
+
+  test.each(providers)('goes to %s with the key in %s', async (provider, variable, address) => {
+    const env = { CLOUDFLARE_ACCOUNT_ID: 'acc', CLOUDFLARE_GATEWAY_ID: 'gate', ...(variable && { [variable]: 'k-1' }) }
+    expect(await callOf({ provider, model: 'm' }, env)).toEqual([address, variable === undefined ? '' : 'k-1'])
+  })
+
+  test('goes to an address that the environment completes', async () => {
+    const env = { PLACE: 'here.example', OPENAI_API_KEY: 'k' }
+    const [address] = (await callOf({ provider: 'openai', model: 'm', base_url: place }, env)) ?? []
+    expect(address).toBe('http://here.example/v1/chat/completions')
   })
 
   test('goes to Responses by itself for what thinks, at the address of OpenAI', async () => {

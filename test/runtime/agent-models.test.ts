@@ -66,8 +66,14 @@ it('refuses a chain with a fallback that nobody can use', async () => {
 })
 
 it.each([
-  ['named', 'spare'],
-  ['own', 'own'],
-])('names conversations that %s answers by %s', async (ref, expected) => {
-  expect((await parsed(yaml).models.titleModel(ref)).model).toBe(expected)
+  ['named', ['spare', 'spare']],
+  ['own', ['own', 'spare']],
+])('names conversations that %s answers by %j', async (ref, expected) => {
+  expect((await parsed(yaml).models.titleModels(ref)).map(({ model }) => model)).toEqual(expected)
+})
+
+it('names them by whoever stands in while the model is left alone', async () => {
+  const { models } = parsed(yaml)
+  await answersOf(models)
+  expect((await models.titleModels()).map(({ model }) => model)).toEqual(['spare', 'own'])
 })

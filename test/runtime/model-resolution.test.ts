@@ -36,6 +36,48 @@ describe('auto', () => {
     expect(meaning('auto', env)).toMatch(new RegExp(`^${provider}/\\S+$`))
   })
 
+  it('looks for the keys in the order of the ancestor', () => {
+    const variables = [
+      'ANTHROPIC_API_KEY',
+      'OPENAI_API_KEY',
+      'GOOGLE_API_KEY',
+      'MISTRAL_API_KEY',
+      'OPENROUTER_API_KEY',
+      'BASETEN_API_KEY',
+      'OVH_AI_ENDPOINTS_ACCESS_TOKEN',
+      'GROQ_API_KEY',
+      'FIREWORKS_API_KEY',
+      'DEEPSEEK_API_KEY',
+      'CEREBRAS_API_KEY',
+      'TOGETHER_API_KEY',
+      'HF_TOKEN',
+      'MOONSHOT_API_KEY',
+      'AI_GATEWAY_API_KEY',
+      'OPENCODE_API_KEY',
+    ]
+    const found = variables.map((_, at) =>
+      meaning('auto', Object.fromEntries(variables.slice(at).map((name) => [name, 'k']))),
+    )
+    expect(found.map((ref) => ref.slice(0, ref.indexOf('/')))).toEqual([
+      'anthropic',
+      'openai',
+      'google',
+      'mistral',
+      'openrouter',
+      'baseten',
+      'ovhcloud',
+      'groq',
+      'fireworks',
+      'deepseek',
+      'cerebras',
+      'together',
+      'huggingface',
+      'moonshot',
+      'vercel',
+      'opencode-zen',
+    ])
+  })
+
   it('is what the environment names, before any key', () => {
     expect(meaning('auto', { ...one, DOCKER_AGENT_DEFAULT_MODEL: 'dmr/ai/qwen3' })).toBe('dmr/ai/qwen3')
   })

@@ -57,6 +57,20 @@ it('goes on without a title when its model fails', async () => {
   expect(types(outcome)).not.toContain('warning')
 })
 
+it.each([
+  ['fails', fails(500)],
+  ['says nothing', says('')],
+])('asks the fallbacks of the agent for a title when its model %s', async (_, answer) => {
+  await using upstream = await startUpstream(answer)
+  const yaml = titledBy(upstream.url).replace('model: played\n', 'model: played\n    fallback: {models: [spare]}\n')
+  const outcome = await carryOut(
+    runtimeOf(`${yaml}\n  spare: {provider: scripted, model: spare}`, env),
+    session([user('plan a trip')], { untitled: true }),
+  )
+  expect(titles(outcome)).toEqual(['plan a trip'])
+  expect(upstream.calls).toHaveLength(1)
+})
+
 it('goes on with the model of the turn when there is no such title model', async () => {
   const yaml = scripted([[{ text: 'x' }]]).replace('model: test', 'model: test\n    title_model: amazon-bedrock/nova')
   const outcome = await carryOut(runtimeOf(yaml), session([user('hi you')], { untitled: true }))

@@ -49,6 +49,18 @@ describe('hooks', () => {
     expect(bench.results).toEqual(['rewritten\n'])
   })
 
+  it.each([
+    [{ metadata: { reason: 'it is Sunday' } }, 'it is Sunday'],
+    [{ permission_decision: 'ask', permission_decision_reason: 'look twice' }, 'look twice'],
+    [{ metadata: { team: 'red' } }, 'The command only reads.'],
+  ])('that guard a call have the last word on why a person is asked: %j', async (output, reason) => {
+    const guard = command(`echo '${JSON.stringify({ hook_specific_output: output })}'`)
+    const bench = hooked({ pre_tool_use: [{ preempt_yolo: true, hooks: [guard] }] })
+    const { asked, options } = person({ confirmation: 'approve' })
+    await carryOut(bench.runtime, begin(options))
+    expect(asked).toMatchObject([{ metadata: { safety_label: 'safe', reason } }])
+  })
+
   it('answer for a person', async () => {
     const allow = { hook_specific_output: { permission_decision: 'allow' } }
     const bench = hooked({ permission_request: [{ hooks: [command(`echo '${JSON.stringify(allow)}'`)] }] })
