@@ -28,6 +28,7 @@ export function checkFile(path: string, newest: number = migrations.length): voi
     if (log.offsets.size === 0) return
     throw new StoreError('foreign_file', `${path} is empty, but another program's changes wait beside it.`)
   }
+  if (wasInterrupted(path, file)) return
   if (file.length < headerSize + 8 || file.toString('latin1', 0, 16) !== 'SQLite format 3\0') {
     throw new StoreError('foreign_file', `${path} is not a database.`)
   }
@@ -73,6 +74,16 @@ function makeShrinkable(db: Database.Database): void {
   db.pragma('auto_vacuum = INCREMENTAL')
   const pages = Number(db.pragma('page_count', { simple: true }))
   if (pages > 0 && Number(db.pragma('auto_vacuum', { simple: true })) !== 2) db.exec('VACUUM')
+}
+
+/**
+ * Whether a power cut kept the first page of a new file from the disk. SQLite makes such a file empty again, because there
+ * is a journal that says that it was (file format, section 3).
+ */
+function wasInterrupted(path: string, file: Buffer): boolean {
+  if (file.some((byte) => byte !== 0)) return false
+  const journal = readAt(`${path}-journal`, 0, headerSize)
+  return journal.toString('hex', 0, 8) === 'd9d505f920a163d7' && journal.length > 20 && journal.readUInt32BE(16) === 0
 }
 
 function checkVersion(path: string, page: Buffer, newest: number): void {

@@ -52,6 +52,8 @@ export async function readLines(path: string, window: Window, signal: AbortSigna
   let text = ''
   let current = ''
   let bytes = 0
+  // A stream that is made with a signal that has come already opens the file and never closes it.
+  signal.throwIfAborted()
   for await (const chunk of createReadStream(path, { encoding: 'utf8', signal }) as AsyncIterable<string>) {
     for (const piece of chunk.split(/(?<=\n)/)) {
       if (line >= first + maxLines) return { text, first, last: line - 1, next: line, cut: false }

@@ -10,20 +10,31 @@ export interface Answer {
   readonly text: string
 }
 
-const noAnswer: Answer = { outcome: 'unknown', status: 0, text: '' }
+/** What a request amounts to that got no answer. */
+export const noAnswer: Answer = { outcome: 'unknown', status: 0, text: '' }
 
 /** What a request amounts to that was answered with a stream. */
 export const streamed: Answer = { outcome: 'accepted', status: 200, text: '' }
 
+/** A request before it is sent. */
+export interface Asked {
+  readonly method: string
+  readonly path: string
+  readonly body: unknown
+}
+
 /** Speaks to one process over HTTP. */
 export class Client {
   readonly #url: string
+  readonly #label: (asked: Asked) => string | undefined
   requests = 0
   /** Requests that got no answer. */
   unanswered = 0
 
-  constructor(url: string) {
+  /** `label` chooses the `X-Request-Id` of a request that is about to be sent. */
+  constructor(url: string, label: (asked: Asked) => string | undefined = () => undefined) {
     this.#url = url
+    this.#label = label
   }
 
   async send(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<Answer> {
@@ -61,9 +72,10 @@ export class Client {
     headers: Record<string, string>,
   ): Promise<Response | undefined> {
     const json = body === undefined ? {} : { 'content-type': 'application/json' }
+    const label = this.#label({ method, path, body })
     const init = {
       method,
-      headers: { ...json, ...headers },
+      headers: { ...json, ...(label === undefined ? {} : { 'x-request-id': label }), ...headers },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     }
     this.requests += 1
@@ -78,7 +90,7 @@ export function isAnswer(value: AsyncIterable<Uint8Array> | Answer): value is An
   return 'outcome' in value
 }
 
-function outcomeOf(status: number): Outcome {
+export function outcomeOf(status: number): Outcome {
   if (status < 300) return 'accepted'
   return status === 503 ? 'unknown' : 'refused'
 }

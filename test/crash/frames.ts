@@ -18,7 +18,7 @@ export async function* framesOf(body: AsyncIterable<Uint8Array>): AsyncGenerator
       rest += Buffer.from(chunk).toString('latin1')
       let end = rest.indexOf('\n\n')
       for (; end !== -1; end = rest.indexOf('\n\n')) {
-        const frame = frameOf(rest.slice(0, end + 2))
+        const frame = parseFrame(rest.slice(0, end + 2))
         rest = rest.slice(end + 2)
         if (frame !== undefined) yield frame
       }
@@ -35,7 +35,8 @@ export function eventOf(frame: Frame): Record<string, unknown> {
   return JSON.parse(Buffer.from(data, 'latin1').toString())
 }
 
-function frameOf(bytes: string): Frame | undefined {
+/** `undefined` for a comment. Throws {@link BadStream}. */
+export function parseFrame(bytes: string): Frame | undefined {
   if (bytes.startsWith(':') || bytes.startsWith('retry:')) return undefined
   const id = /^id: ([1-9]\d*)\ndata: \{.*\}\n\n$/.exec(bytes)?.[1]
   // A gap has no id, and no cursor of ours may ever meet one.

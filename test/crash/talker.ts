@@ -3,7 +3,7 @@ import { busyAgents } from './agents.ts'
 import { type Answer, type Client, isAnswer, type Outcome, streamed } from './client.ts'
 import type { Random } from './random.ts'
 import { record } from './reader.ts'
-import type { SessionWitness } from './session-witness.ts'
+import type { SessionWitness, Told } from './session-witness.ts'
 import type { Witness } from './witness.ts'
 
 /** How often each thing is done, against the others. */
@@ -118,13 +118,8 @@ export class Talker {
 
   async #look(session: SessionWitness): Promise<void> {
     const { outcome, text } = await this.#send(session, 'GET', '/snapshot?messages=last:3')
-    const snapshot = outcome === 'accepted' ? parse(Snapshot, text) : undefined
-    if (snapshot === undefined) return
-    const last = snapshot.messages?.at(-1)
-    session.snapshots.push({
-      seq: snapshot.last_event_seq,
-      partial: last?.partial === true ? last.message.content : '',
-    })
+    const told = outcome === 'accepted' ? toldBySnapshot(text) : undefined
+    if (told !== undefined) session.snapshots.push(told)
   }
 
   async #delete(session: SessionWitness): Promise<void> {
@@ -157,8 +152,16 @@ function bestOf(answers: readonly Answer[]): Answer {
   return answers.reduce((best, answer) => (ranks[answer.outcome] < ranks[best.outcome] ? answer : best))
 }
 
+/** What the body of a snapshot tells, if it is whole. */
+export function toldBySnapshot(text: string): Told | undefined {
+  const snapshot = parse(Snapshot, text)
+  if (snapshot === undefined) return undefined
+  const last = snapshot.messages?.at(-1)
+  return { seq: snapshot.last_event_seq, partial: last?.partial === true ? last.message.content : '' }
+}
+
 /** An answer may be cut off. */
-function parse<T extends z.ZodType>(shape: T, text: string): z.infer<T> | undefined {
+export function parse<T extends z.ZodType>(shape: T, text: string): z.infer<T> | undefined {
   try {
     return shape.safeParse(JSON.parse(text)).data
   } catch {

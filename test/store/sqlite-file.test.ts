@@ -27,6 +27,16 @@ async function expectRefusal(path: string, code: string, message: RegExp): Promi
   expect(surroundings(path)).toEqual(before)
 }
 
+/** The header of a rollback journal of a database that had so many pages. */
+function journal({ pages }: { readonly pages: number }): Buffer {
+  const header = Buffer.alloc(512)
+  header.write('d9d505f920a163d7', 'hex')
+  header.writeUInt32BE(pages, 16)
+  header.writeUInt32BE(512, 20)
+  header.writeUInt32BE(4096, 24)
+  return header
+}
+
 function schemaOf(path: string): unknown {
   const db = new Database(path, { readonly: true })
   try {
@@ -91,6 +101,24 @@ describe('checking a file', () => {
     db.close()
     truncateSync(`${copy}-wal`, readFileSync(`${copy}-wal`).length - 1)
     expect(() => checkFile(copy)).not.toThrow()
+  })
+
+  it('takes a file whose making a power cut has interrupted, but nothing else for one', async () => {
+    const path = join(tempDir(), 'torn.db')
+    // The first page was on its way: SQLite will find the journal, which says that there was nothing before.
+    writeFileSync(path, Buffer.alloc(1024))
+    writeFileSync(`${path}-journal`, journal({ pages: 1 }))
+    await expectRefusal(path, 'foreign_file', /is not a database/)
+    writeFileSync(`${path}-journal`, Buffer.alloc(512))
+    await expectRefusal(path, 'foreign_file', /is not a database/)
+    writeFileSync(path, 'Dear diary, '.repeat(1000))
+    writeFileSync(`${path}-journal`, journal({ pages: 0 }))
+    await expectRefusal(path, 'foreign_file', /is not a database/)
+    writeFileSync(path, Buffer.alloc(1024))
+    const store = createSqliteStore({ path })
+    await store.open()
+    await store.close()
+    expect(() => checkFile(path)).not.toThrow()
   })
 
   it('says which file cannot be opened', async () => {

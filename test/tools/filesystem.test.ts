@@ -64,6 +64,20 @@ describe('reading files', () => {
     expect(read).toBe(text)
   })
 
+  it.skipIf(!existsSync('/proc/self/fd'))(
+    'closes the file of a call that is stopped at once (needs /proc)',
+    async () => {
+      const home = world()
+      put(home, { 'short.txt': 'one' })
+      const toolset = await started({ type: 'filesystem' }, home.environment)
+      const reading = call(toolset, 'read_file', { path: 'short.txt' })
+      reading.stop(new Error('enough'))
+      await expect(reading.result).rejects.toThrow()
+      const open = execFileSync('ls', ['-l', `/proc/${process.pid}/fd`], { encoding: 'utf8' })
+      expect(open).not.toContain('short.txt')
+    },
+  )
+
   it('reads the beginning of a line that is too long', async () => {
     const home = world()
     put(home, { 'line.txt': 'x'.repeat(3_000_000) })
