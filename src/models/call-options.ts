@@ -26,7 +26,11 @@ export function callOptions(
   const tools = request.tools.map(functionTool)
   const format = request.purpose === 'turn' ? request.format : undefined
   return {
-    prompt: prompt(request.messages, { dialect, provider, model, capabilities: capabilitiesOf(definition) }),
+    prompt: prompt(
+      request.messages,
+      { dialect, provider, model, capabilities: capabilitiesOf(definition) },
+      request.steady,
+    ),
     ...(tools.length > 0 && { tools }),
     ...(maxOutputTokens !== undefined && { maxOutputTokens: maxOutputTokens + (thinking.headroom ?? 0) }),
     ...sampling(definition),

@@ -14,6 +14,8 @@ export type AnswerFormat = {
 export type ModelRequest = {
   readonly purpose: 'turn' | 'title' | 'compaction'
   readonly messages: readonly ChatMessage[]
+  /** So many system messages at the beginning stay as they are from one day to the next: worth a cache of their own. */
+  readonly steady?: number
   readonly tools: readonly Tool[]
   /** Wins over the definition's `max_tokens`. */
   readonly maxOutputTokens?: number

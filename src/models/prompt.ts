@@ -42,7 +42,7 @@ function attachmentRules({ dialect, provider, capabilities }: Reader): Attachmen
  * A transcript as the provider packages take it. Interrupted answers and empty messages are left out, every tool call is
  * followed by exactly one result and every result has its call, ids are as the provider takes them, and what only another provider understands stays behind.
  */
-export function prompt(messages: readonly ChatMessage[], reader: Reader): LanguageModelV4Prompt {
+export function prompt(messages: readonly ChatMessage[], reader: Reader, steady?: number): LanguageModelV4Prompt {
   const sent = messages.filter((message) => message.finish_reason !== 'interrupted')
   const ids = new ToolCallIds(reader)
   const out: LanguageModelV4Prompt = []
@@ -62,7 +62,7 @@ export function prompt(messages: readonly ChatMessage[], reader: Reader): Langua
         break
     }
   }
-  if (reader.dialect === 'anthropic') markForCache(out)
+  if (reader.dialect === 'anthropic') markForCache(out, steady)
   return reader.provider === 'mistral' ? bridged(out) : out
 }
 
@@ -205,9 +205,9 @@ function parsed(text: string | undefined): unknown {
   }
 }
 
-/** Anthropic caches up to a mark: one after the instructions, two at the end so that the next turn finds this one. */
-function markForCache(messages: LanguageModelV4Prompt): void {
-  const instructions = messages.findLastIndex((message) => message.role === 'system')
+/** Anthropic caches up to a mark: one after what is `steady`, two at the end so that the next turn finds this one. */
+function markForCache(messages: LanguageModelV4Prompt, steady: number | undefined): void {
+  const instructions = steady ? steady - 1 : messages.findLastIndex((message) => message.role === 'system')
   for (const place of new Set([instructions, messages.length - 2, messages.length - 1])) {
     const message = messages[place]
     if (message) message.providerOptions = { anthropic: { cacheControl: { type: 'ephemeral' } } }

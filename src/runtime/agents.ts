@@ -77,10 +77,12 @@ async function countTools(team: Team, agent: Agent): Promise<number> {
     throw new TypeError('tools are counted, not called')
   })
   try {
-    await Promise.all([toolbox, ...own].map((toolset) => toolset.start(limit))).catch((error: unknown) => {
-      if (!limit.aborted) throw error
-    })
-    return new RunToolbox(toolbox, own).tools.length
+    await Promise.all([toolbox, ...own.map(({ toolset }) => toolset)].map((toolset) => toolset.start(limit))).catch(
+      (error: unknown) => {
+        if (!limit.aborted) throw error
+      },
+    )
+    return new RunToolbox(toolbox, own, agent).tools.length
   } finally {
     await leave()
   }

@@ -1,4 +1,4 @@
-import type { ChatMessage, ToolCall } from '../protocol/protocol.ts'
+import type { ToolCall } from '../protocol/protocol.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { compact } from './compaction.ts'
 import { handoffRules } from './handoff-toolset.ts'
@@ -8,7 +8,7 @@ import { promptLimits } from './prompt-limits.ts'
 import { RunFailure } from './run-failure.ts'
 import type { RuntimeEvent } from './runtime.ts'
 import { transferRules } from './transfer-toolset.ts'
-import { turn } from './turn.ts'
+import { type TurnInput, turn } from './turn.ts'
 
 /**
  * Lets the model, or for this once another, answer the conversation as it is now. A history that does not fit is compacted and tried once more.
@@ -20,7 +20,7 @@ export async function* answer(
   chain: ModelChain = work.chain,
 ): AsyncGenerator<RuntimeEvent, readonly ToolCall[], void> {
   const { agent } = work
-  const ask = () => turn({ work, chain, messages: messagesFor(work, beginning) })
+  const ask = () => turn({ work, chain, prompt: promptFor(work, beginning) })
   try {
     return yield* ask()
   } catch (error) {
@@ -33,7 +33,7 @@ export async function* answer(
   }
 }
 
-function messagesFor(work: AgentAtWork, beginning: readonly string[]): readonly ChatMessage[] {
+function promptFor(work: AgentAtWork, beginning: readonly string[]): TurnInput['prompt'] {
   const { file, agent, context, environment, shared, toolbox } = work
   const members = (names: readonly string[] = []) => file.agents.filter(({ Name }) => names.includes(Name))
   const subAgents = members(agent.sub_agents)

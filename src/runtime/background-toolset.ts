@@ -68,6 +68,11 @@ export function backgroundToolset(delegating: Delegating, recall: boolean): Tool
   return new BuiltInToolset(() => ({ tools, instruction }))
 }
 
+/** Whether a tool, with or without a prefix, only looks how background tasks stand. */
+export function isLook(name: string): boolean {
+  return /(?:^|_)(?:list|view|wait)_background_agents?$/.test(name)
+}
+
 function runTool({ agents, lineage, work, open }: Delegating, recall: boolean) {
   return builtInTool({
     name: 'run_background_agent',

@@ -1,10 +1,11 @@
 import type { ToolCall } from '../protocol/protocol.ts'
 
-/** Tells whether a batch of tool calls is the `limit`-th in a row that asks for the same. */
+/** Tells whether a batch of tool calls is the `limit`-th in a row that asks for the same. An empty one is overlooked. */
 export function createLoopDetector(limit: number): (batch: readonly ToolCall[]) => boolean {
   let last: string | undefined
   let times = 0
   return (batch) => {
+    if (batch.length === 0) return false
     const now = JSON.stringify(batch.map((call) => [call.function.name, normalised(call.function.arguments ?? '')]))
     times = now === last ? times + 1 : 1
     last = now

@@ -4,6 +4,7 @@ import { unlessAborted } from '../tools/tools.ts'
 import { accountTime, accountTurn, stopsForBudget } from './accounting.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { answer } from './answer.ts'
+import { isLook } from './background-toolset.ts'
 import { compact } from './compaction.ts'
 import { plainCall } from './description-parameter.ts'
 import { createLoopDetector } from './loop-detector.ts'
@@ -53,6 +54,7 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
   const most = settings.max_consecutive_tool_calls || agent.max_consecutive_tool_calls || identicalBatches
   const repeats = createLoopDetector(most)
   let called: readonly ToolCall[] = []
+  let offered = work.toolbox.tools.length
   for (;;) {
     signal.throwIfAborted()
     if (!(yield* mayCall(work, limits))) return 'normal'
@@ -60,13 +62,17 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
     yield* compactInTime(work, limits)
     context.takeSteering()
     shared.calls += 1
+    const available_tools = work.toolbox.tools.length
+    if (available_tools !== offered)
+      yield { type: 'toolset_info', agent_name: agent.Name, available_tools, loading: false }
+    offered = available_tools
     const toolCalls: readonly ToolCall[] = yield* answer(work, beginning, await readerOf(work, called))
     called = toolCalls
     if (toolCalls.length > 0) yield* toolBatch(work, toolCalls)
     yield* accountTurn(work)
     if (shared.handoff !== undefined) return { handoff: shared.handoff }
     if (toolCalls.length > 0) {
-      if (repeats(toolCalls.map((call) => plainCall(work.toolbox.tools, call)))) throw loopDetected(toolCalls)
+      if (repeats(telling(work, toolCalls))) throw loopDetected(toolCalls)
       continue
     }
     signal.throwIfAborted()
@@ -146,6 +152,12 @@ async function* rest(work: AgentAtWork): AsyncGenerator<RuntimeEvent, StopReason
     yield* accountTime(work)
   }
   return 'normal'
+}
+
+/** The calls that tell whether a model goes in circles: to look after a task again and again is no circle. */
+function telling({ toolbox }: AgentAtWork, calls: readonly ToolCall[]): readonly ToolCall[] {
+  const others = calls.filter(({ function: { name = '' } }) => !(toolbox.isOwn(name) && isLook(name)))
+  return others.map((call) => plainCall(toolbox.tools, call))
 }
 
 function loopDetected(batch: readonly ToolCall[]): RunFailure {

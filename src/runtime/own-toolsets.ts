@@ -7,11 +7,17 @@ import { handoffToolset } from './handoff-toolset.ts'
 import type { Team } from './team.ts'
 import { type Delegating, transferToolset } from './transfer-toolset.ts'
 
+/** A toolset of the runtime itself, and the model that is to read what its tools answer, if not the agent's own. */
+export interface OwnToolset {
+  readonly toolset: Toolset
+  readonly model?: string | undefined
+}
+
 /**
  * The tools that the runtime carries out itself, for an agent with these agents above it. `work` is asked for when one of
  * them is called.
  */
-export function ownToolsets(team: Team, agent: Agent, above: Lineage, work: Delegating['work']): readonly Toolset[] {
+export function ownToolsets(team: Team, agent: Agent, above: Lineage, work: Delegating['work']): readonly OwnToolset[] {
   const agents = team.members(agent.sub_agents)
   const lineage = [...above, agent]
   const open = (target: Agent) => team.open(target, { lineage, budgets: work().shared.budgets })
@@ -19,11 +25,12 @@ export function ownToolsets(team: Team, agent: Agent, above: Lineage, work: Dele
   const handoffs = team.members(agent.handoffs)
   const background = toolsetsOf(team.file, agent).filter(({ config }) => config.type === 'background_agents')
   return [
-    ...(agents.length > 0 ? [transferToolset(delegating)] : []),
-    ...(handoffs.length > 0 ? [handoffToolset(handoffs, () => work().shared)] : []),
+    ...(agents.length > 0 ? [{ toolset: transferToolset(delegating) }] : []),
+    ...(handoffs.length > 0 ? [{ toolset: handoffToolset(handoffs, () => work().shared) }] : []),
     ...background.map(({ config }) => {
       const readonly = agent.readonly === true || config.readonly === true
-      return new DecoratedToolset(backgroundToolset(delegating, config.recall === true), { ...config, readonly })
+      const toolset = backgroundToolset(delegating, config.recall === true)
+      return { toolset: new DecoratedToolset(toolset, { ...config, readonly }), model: config.model }
     }),
   ]
 }

@@ -1,5 +1,5 @@
 import type { Agent } from '../agent-file/agent-file.ts'
-import type { ChatMessage, Item, MessagePart } from '../protocol/protocol.ts'
+import type { ChatMessage, Item, MessagePart, ToolCall } from '../protocol/protocol.ts'
 import type { RunSettings } from './runtime.ts'
 
 /** In tokens, of about four characters; zero or nothing is no limit. */
@@ -12,6 +12,8 @@ export interface PromptLimits {
 
 const charactersPerToken = 4
 const forgotten = '[an old result, left out]'
+/** Providers want an object. */
+const forgottenArguments = '{"note":"old arguments, left out"}'
 
 /** Those of the session win over the agent's. */
 export function promptLimits(agent: Agent, settings: RunSettings): PromptLimits {
@@ -57,6 +59,19 @@ export function shortened(text: string, longest: number): string {
   return `${text.slice(0, half)}\n[… ${missing} characters left out …]\n${text.slice(-half)}`.toWellFormed()
 }
 
+function withoutPayload(message: ChatMessage): ChatMessage {
+  if (message.role === 'tool') return { ...message, content: forgotten, multi_content: undefined }
+  if (message.tool_calls === undefined) return message
+  return { ...message, tool_calls: message.tool_calls.map(withoutArguments) }
+}
+
+/** Short ones stay, which cost no more than the note would. */
+function withoutArguments(call: ToolCall): ToolCall {
+  const { arguments: written = '' } = call.function
+  const isShort = written.length <= forgottenArguments.length
+  return isShort ? call : { ...call, function: { ...call.function, arguments: forgottenArguments } }
+}
+
 function isNoText({ type }: MessagePart): boolean {
   return type !== 'text'
 }
@@ -68,8 +83,7 @@ function withoutOldResults(messages: readonly ChatMessage[], budget: number): re
     .map((message) => {
       const calls = (message.tool_calls ?? []).reduce((sum, call) => sum + (call.function.arguments?.length ?? 0), 0)
       left -= calls + (message.role === 'tool' ? message.content.length : 0)
-      const isOld = message.role === 'tool' && left < 0
-      return isOld ? { ...message, content: forgotten, multi_content: undefined } : message
+      return left < 0 ? withoutPayload(message) : message
     })
     .toReversed()
 }

@@ -1,31 +1,38 @@
+import type { Agent } from '../agent-file/agent-file.ts'
 import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
-import type { CallContext, Toolset } from '../tools/tools.ts'
+import type { CallContext } from '../tools/tools.ts'
+import { withDescription } from './description-parameter.ts'
+import type { OwnToolset } from './own-toolsets.ts'
 import type { Toolbox } from './toolbox.ts'
 
 /** The tools of an agent in one run: those of its toolsets, and those that the runtime carries out itself. */
 export class RunToolbox {
   readonly #toolbox: Toolbox
-  readonly #own: readonly Toolset[]
+  readonly #own: readonly OwnToolset[]
+  /** Whether models are to say why they call a tool. */
+  readonly #described: boolean
 
-  constructor(toolbox: Toolbox, own: readonly Toolset[]) {
+  constructor(toolbox: Toolbox, own: readonly OwnToolset[], { add_description_parameter: described = false }: Agent) {
     this.#toolbox = toolbox
     this.#own = own
+    this.#described = described
   }
 
   /** What can be called now. The runtime's own tools come first, and win over others of their name. */
   get tools(): readonly Tool[] {
-    const own = this.#own.flatMap(({ tools }) => tools)
-    return [...own, ...this.#toolbox.tools.filter(({ name }) => !own.some((tool) => tool.name === name))]
+    const own = this.#own.flatMap(({ toolset }) => toolset.tools)
+    const tools = [...own, ...this.#toolbox.tools.filter(({ name }) => !own.some((tool) => tool.name === name))]
+    return this.#described ? tools.map(withDescription) : tools
   }
 
   get instructions(): readonly string[] {
-    const own = this.#own.flatMap(({ instruction }) => (instruction === undefined ? [] : [instruction]))
+    const own = this.#own.flatMap(({ toolset }) => toolset.instruction ?? [])
     return [...own, ...this.#toolbox.instructions]
   }
 
   /** The model that is to read what a tool answers, if not the agent's own. */
   modelOf(name: string): string | undefined {
-    return this.isOwn(name) ? undefined : this.#toolbox.modelOf(name)
+    return (this.#ownerOf(name) ?? { model: this.#toolbox.modelOf(name) }).model
   }
 
   isOwn(name: string): boolean {
@@ -33,10 +40,10 @@ export class RunToolbox {
   }
 
   async call(name: string, args: unknown, context: CallContext): Promise<ToolCallResult> {
-    return await (this.#ownerOf(name) ?? this.#toolbox).call(name, args, context)
+    return await (this.#ownerOf(name)?.toolset ?? this.#toolbox).call(name, args, context)
   }
 
-  #ownerOf(name: string): Toolset | undefined {
-    return this.#own.find(({ tools }) => tools.some((tool) => tool.name === name))
+  #ownerOf(name: string): OwnToolset | undefined {
+    return this.#own.find(({ toolset }) => toolset.tools.some((tool) => tool.name === name))
   }
 }

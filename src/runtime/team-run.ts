@@ -86,8 +86,8 @@ async function* beginWork(
     yield { type: 'warning', agent_name, message: sentence }
   }
   const own = ownToolsets(team, agent, orders?.lineage ?? [], () => ({ context, shared }))
-  await Promise.all(own.map((toolset) => toolset.start(context.signal)))
-  const tools = new RunToolbox(toolbox, own)
+  await Promise.all(own.map(({ toolset }) => toolset.start(context.signal)))
+  const tools = new RunToolbox(toolbox, own, agent)
   yield { type: 'mcp_init_finished', agent_name }
   yield { type: 'toolset_info', agent_name, available_tools: tools.tools.length, loading: false }
   const models = team.modelsOf(agent)

@@ -12,7 +12,6 @@ import {
 } from '../tools/tools.ts'
 import { skillsOf } from './agent-skills.ts'
 import { toolsetsOf } from './agent-toolsets.ts'
-import { withDescription } from './description-parameter.ts'
 
 interface Entry {
   readonly toolset: Toolset
@@ -34,12 +33,9 @@ export interface FailedStart {
 /** The toolsets of one agent. Started by the first run that needs them, closed with the runtime. */
 export class Toolbox {
   readonly #entries: readonly Entry[]
-  /** Whether models are to say why they call a tool. */
-  readonly #described: boolean
 
   constructor(file: AgentFile, agent: Agent, given: ToolEnvironment, team: TeamState) {
     const environment = { ...given, redactSecrets: agent.redact_secrets === true }
-    this.#described = agent.add_description_parameter === true
     const entries = toolsetsOf(file, agent).flatMap(({ config: definition }): Entry[] => {
       const readonly = agent.readonly === true || definition.readonly === true
       const toolset = createToolset({ ...definition, readonly }, environment, team)
@@ -75,8 +71,7 @@ export class Toolbox {
     for (const { toolset } of this.#entries) {
       for (const tool of toolset.tools) if (!byName.has(tool.name)) byName.set(tool.name, tool)
     }
-    const tools = [...byName.values()]
-    return this.#described ? tools.map(withDescription) : tools
+    return [...byName.values()]
   }
 
   /** What the model is told about the tools. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Agent } from '../agent-file/agent-file.ts'
-import type { LanguageModel, ModelFinish, ModelPart } from '../models/models.ts'
+import type { LanguageModel, ModelFinish, ModelPart, ModelRequest } from '../models/models.ts'
 import type { ChatMessage, Message, TokenUsage, Tool, ToolCall } from '../protocol/protocol.ts'
 import { spend } from './accounting.ts'
 import type { AgentAtWork, Compaction } from './agent-at-work.ts'
@@ -12,7 +12,7 @@ import { toolName } from './tool-name.ts'
 /** Who answers, and what it is asked. */
 export interface TurnInput {
   readonly work: AgentAtWork
-  readonly messages: readonly ChatMessage[]
+  readonly prompt: Pick<ModelRequest, 'messages' | 'steady'>
   /** Who answers this turn, if not the agent's own models. */
   readonly chain?: ModelChain | undefined
 }
@@ -46,7 +46,7 @@ interface Answer {
   readonly finish: ModelFinish
 }
 
-async function* stream({ work, messages, chain = work.chain }: TurnInput): AsyncGenerator<RuntimeEvent, Answer, void> {
+async function* stream({ work, prompt, chain = work.chain }: TurnInput): AsyncGenerator<RuntimeEvent, Answer, void> {
   const { agent, signal, toolbox } = work
   const agent_name = agent.Name
   const { tools } = toolbox
@@ -54,7 +54,7 @@ async function* stream({ work, messages, chain = work.chain }: TurnInput): Async
   let content = ''
   let reasoning = ''
   const nameOf = (written: string) => toolName(written, (name) => tools.some((tool) => tool.name === name))
-  const parts = chain.stream({ purpose: 'turn', messages, tools, format: agent.structured_output }, signal)
+  const parts = chain.stream({ purpose: 'turn', ...prompt, tools, format: agent.structured_output }, signal)
   for await (const part of tools.length > 0 ? textToolCalls(parts, newId) : parts) {
     switch (part.type) {
       case 'answering':

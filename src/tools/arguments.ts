@@ -9,6 +9,9 @@ export type Arguments<T> =
 
 type Fields = Readonly<Record<string, unknown>>
 
+/** What models call an argument, and what a tool calls it that has no other of that name. */
+const otherNames: ReadonlyMap<string, string> = new Map([['command', 'cmd']])
+
 /** The JSON schema that a model is shown for the arguments. */
 export function parametersOf(schema: z.ZodType): Fields {
   const { $schema: _, ...parameters } = z.toJSONSchema(schema, {
@@ -81,15 +84,24 @@ function reshaped(types: readonly string[], value: unknown): unknown {
   return types.includes('array') && value !== null ? [value] : value
 }
 
-/** Drops nulls that the schema does not know, which mean that nothing was said, and names it has no place for. */
+/**
+ * Drops nulls that the schema does not know, which mean that nothing was said, and names it has no place for, unless what
+ * they mean is plain.
+ */
 function repairFields(schema: Fields, properties: Fields, value: Fields): Fields {
   const kept = Object.entries(value).flatMap(([name, field]): [string, unknown][] => {
-    if (!Object.hasOwn(properties, name)) return schema.additionalProperties === false ? [] : [[name, field]]
-    const property = properties[name]
-    if (field === null && isFields(property) && !admitsNull(property)) return []
-    return [[name, repair(property, field)]]
+    if (Object.hasOwn(properties, name)) return repairField(name, properties[name], field)
+    if (schema.additionalProperties !== false) return [[name, field]]
+    const meant = otherNames.get(name)
+    const isMeant = meant !== undefined && Object.hasOwn(properties, meant) && (value[meant] ?? null) === null
+    return isMeant ? repairField(meant, properties[meant], field) : []
   })
   return Object.fromEntries(kept)
+}
+
+function repairField(name: string, property: unknown, field: unknown): [string, unknown][] {
+  if (field === null && isFields(property) && !admitsNull(property)) return []
+  return [[name, repair(property, field)]]
 }
 
 function admitsNull(schema: Fields): boolean {

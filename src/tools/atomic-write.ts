@@ -1,19 +1,20 @@
-import { chmod, mkdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { chmod, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { ulid } from 'ulid'
+import { makeFolders } from './folders.ts'
 
 const queues = new Map<string, Promise<unknown>>()
 
 /**
- * Writes a file as a whole or not at all: who reads it sees the old text or the new one. An old file's mode is kept, and
- * folders that are missing are made.
+ * Writes a file as a whole or not at all: who reads it sees the old text or the new one. An old file's mode is kept, also
+ * while the new text is written, and folders that are missing are made.
  */
 export async function writeAtomically(path: string, text: string, signal: AbortSignal): Promise<void> {
   const mode = (await stat(path).catch(() => undefined))?.mode
-  await mkdir(dirname(path), { recursive: true })
+  makeFolders(dirname(path))
   const draft = join(dirname(path), `.quarterdeck-${ulid()}`)
   try {
-    await writeFile(draft, text, { signal, flag: 'wx' })
+    await writeFile(draft, text, { signal, flag: 'wx', mode: mode === undefined ? 0o666 : 0o600 })
     if (mode !== undefined) await chmod(draft, mode & 0o7777)
     signal.throwIfAborted()
     await rename(draft, path)

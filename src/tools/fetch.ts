@@ -45,7 +45,7 @@ export function fetchPages(definition: ToolsetDefinition): Toolset {
         format: z.enum(['text', 'markdown', 'html']).describe('What HTML is converted to'),
         timeout: z.number().int().min(1).max(300).optional().describe('Seconds for each URL'),
       }),
-      annotations: { title: 'Fetch URLs', readOnlyHint: true, openWorldHint: true },
+      annotations: { title: 'Fetch URLs', openWorldHint: true },
       run: ({ urls, format, timeout }, { signal }) => pages.readAll(urls, { format, timeout, signal }),
     })
     return { tools: [tool], instruction }

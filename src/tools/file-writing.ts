@@ -1,4 +1,4 @@
-import { mkdir, readFile, rmdir } from 'node:fs/promises'
+import { readFile, rmdir } from 'node:fs/promises'
 import { basename, matchesGlob, relative } from 'node:path'
 import { z } from 'zod'
 import type { ToolCallResult } from '../protocol/protocol.ts'
@@ -7,6 +7,7 @@ import { type BuiltInTool, builtInTool } from './built-in-tool.ts'
 import { runCommand } from './command.ts'
 import { edited } from './edit.ts'
 import type { Files } from './files.ts'
+import { makeFolders } from './folders.ts'
 import { CallFailure, failure, resultOf, success } from './result.ts'
 import { isText, sizeOfFile } from './text-file.ts'
 
@@ -56,7 +57,7 @@ export function writingTools(files: Files): readonly BuiltInTool[] {
       description: 'Creates directories, with those above them. One that is there already is left as it is.',
       args: z.strictObject({ paths: Paths }),
       annotations: { title: 'Create directories', destructiveHint: false, idempotentHint: true },
-      run: ({ paths }) => forEach(paths, 'is there', (path) => mkdir(files.at(path), { recursive: true })),
+      run: ({ paths }) => forEach(paths, 'is there', (path) => makeFolders(files.at(path))),
     }),
     builtInTool({
       name: 'remove_directory',
@@ -81,7 +82,7 @@ async function editable(path: string, signal: AbortSignal): Promise<string> {
 async function forEach(
   paths: readonly string[],
   done: string,
-  work: (path: string) => Promise<unknown>,
+  work: (path: string) => unknown,
 ): Promise<ToolCallResult> {
   const told: string[] = []
   let failed = false

@@ -1,8 +1,8 @@
-import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import Database from 'better-sqlite3'
 import { ulid } from 'ulid'
 import { z } from 'zod'
+import { makeFolders } from './folders.ts'
 
 export const Memory = z.object({
   id: z.string(),
@@ -24,7 +24,7 @@ export class MemoryFile {
 
   /** Makes the file and its folder where there is none. Throws what the system or the driver throws. */
   constructor(path: string) {
-    mkdirSync(dirname(path), { recursive: true })
+    makeFolders(dirname(path))
     this.#db = new Database(path, { timeout: 1000 })
     try {
       this.#prepare()

@@ -31,7 +31,6 @@ export function shell({ env }: ToolsetDefinition, environment: ToolEnvironment):
     category: 'shell',
     description: 'Runs a command line in a shell and returns what it wrote to stdout and stderr.',
     args: Arguments,
-    aliases: { command: 'cmd' },
     annotations: { title: 'Run a command' },
     run: async ({ cmd, cwd = '.', timeout = 30 }, { signal, output }) => {
       const directory = placeFor(cwd, environment)

@@ -5,7 +5,7 @@ import { Request, Run } from '../../src/protocol/protocol.ts'
 import { calls, sh } from '../runtime/tool-bench.ts'
 import { says, startUpstream, type Upstream, wants } from '../runtime/upstream.ts'
 import { tempDir } from '../store/temp-dir.ts'
-import { programOf } from '../tools/mcp/harness.ts'
+import { oddServer, programOf } from '../tools/mcp/harness.ts'
 import { said as saidBy, serve } from '../tools/mcp/http-server.ts'
 import { isAlive } from '../tools/world.ts'
 import { equipped, equippedAt, pidsIn, resultsIn } from './equipped.ts'
@@ -102,6 +102,25 @@ test('An elicitation of an MCP server is answered over HTTP', async () => {
   expect((await house.client.call('answerElicitation', { params, body })).status).toBe(200)
   expect((await ended(watch)).reason).toBe('normal')
   expect(await resultsIn(house.client, id)).toEqual([expect.stringContaining('- Name: Ada')])
+})
+
+test('An MCP server that misbehaves costs its own calls, never the run', async () => {
+  const names = ['crash', 'big', 'garbage', 'nonsense', 'hang', 'freeze', 'leave', 'change', 'pids']
+  const { lifecycle, ...server } = oddServer()
+  const odd = { type: 'mcp', ...server, lifecycle: { ...lifecycle, restart: 'always', call_timeout: '1s' } }
+  const turns = names.map((name) => [calls(`odd_${name}`), sh('echo beside it')])
+  const agent = { toolsets: [odd, { type: 'shell' }] }
+  await using house = await House.open({ files: { it: equipped(agent, [...turns, [{ text: 'done' }]]) }, variables })
+  const { id, watch } = await begun(house)
+  await using _ = watch
+  expect((await ended(watch)).reason).toBe('normal')
+  const results = await resultsIn(house.client, id)
+  expect(results.filter((_, place) => place % 2 === 1)).toEqual(names.map(() => 'beside it\n'))
+  const answers = results.filter((_, place) => place % 2 === 0)
+  expect(answers.map((answer) => answer.length < 50_000)).toEqual(names.map(() => true))
+  expect(answers.at(-1)).toMatch(/^\[\d+,\d+\]$/)
+  const counts = watch.events.flatMap((event) => (event.type === 'toolset_info' ? [event.available_tools] : []))
+  expect(counts).toHaveLength(2)
 })
 
 test('What is steered in while a tool runs is read after that batch, and a follow-up starts the next turn', async () => {

@@ -63,6 +63,24 @@ describe('The toolsets of a session', () => {
     expect(pids.map(isAlive)).toEqual(gone)
   })
 
+  test('are stopped after ten minutes without a run, and started again by the next', async () => {
+    // Only what measures idleness: everything else goes on as the clock says.
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    await using house = await House.open({ files: { it: asking() }, variables: { PATH } })
+    const id = await sessionIn(house)
+    const pids = await pidsOf(house, id)
+    vi.advanceTimersByTime(9 * 60_000)
+    expect(await pidsOf(house, id)).toEqual(pids)
+    vi.advanceTimersByTime(9 * 60_000)
+    expect(pids.map(isAlive)).toEqual(alive)
+    vi.advanceTimersByTime(2 * 60_000)
+    await vi.waitFor(() => expect(pids.map(isAlive)).toEqual(gone), { timeout: 30_000 })
+    const others = await pidsOf(house, id)
+    expect(others).not.toEqual(pids)
+    expect(others.map(isAlive)).toEqual(alive)
+  })
+
   test('are those of the file as it is when a run begins', async () => {
     await using house = await House.open({ files: { it: asking() }, variables: { PATH } })
     const id = await sessionIn(house)

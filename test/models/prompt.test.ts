@@ -89,6 +89,12 @@ describe('a transcript', () => {
     expect(marked).toEqual([true, false, true, true])
   })
 
+  test('marks the end of what stays as it is, where the request says so', () => {
+    const messages = [system('who'), system('tools'), system('today'), user('1'), said('2'), user('3')]
+    const marked = prompt(messages, anthropic, 2).map((message) => message.providerOptions !== undefined)
+    expect(marked).toEqual([false, true, false, false, true, true])
+  })
+
   test('sends an object for arguments that are no JSON', () => {
     const broken = said('', {
       tool_calls: [{ id: 'a', type: 'function', function: { name: 'look', arguments: '{"at":' } }],

@@ -20,6 +20,19 @@ describe('add_description_parameter', () => {
     })
   })
 
+  it('is there for the tools of the runtime, too', async () => {
+    const bench = toolBench([[calls('list_background_agents', why)]], {
+      agent: { ...agent, toolsets: [{ type: 'background_agents' }] },
+    })
+    const outcome = await carryOut(bench.runtime, session([user('begin')], free))
+    const tools = bench.requests[0]?.tools ?? []
+    expect(tools.map(({ parameters }) => JSON.stringify(parameters).includes('Why'))).toEqual(tools.map(() => true))
+    expect(toolMessages(outcome)).toMatchObject([{ content: '[]' }])
+    expect(outcome.events.find(({ type }) => type === 'tool_call')).toMatchObject({
+      tool_call: { function: { arguments: JSON.stringify(why) } },
+    })
+  })
+
   it('shows it to people, and hides it from hooks, permissions and the tool', async () => {
     const turns = [[calls('shell', { cmd: 'echo hi', ...why }), calls('create_todo', { description: 'mine' })]]
     const pre_tool_use = [{ hooks: [command('cat >> seen')] }]

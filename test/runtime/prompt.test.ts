@@ -15,7 +15,8 @@ const surroundings = {
 
 function said(agent: Partial<Agent>, ...history: readonly (Message | Item)[]): readonly string[] {
   const items = history.map((entry) => ('agent_name' in entry ? { message: entry } : entry))
-  return prompt({ Name: 'root', ...agent }, surroundings, items).map(({ role, content }) => `${role}: ${content}`)
+  const { messages } = prompt({ Name: 'root', ...agent }, surroundings, items)
+  return messages.map(({ role, content }) => `${role}: ${content}`)
 }
 
 it('begins with the instruction, then what changes from day to day', () => {
@@ -56,8 +57,25 @@ it('keeps what the last summary kept', () => {
 })
 
 it('sends the latest messages only, where the agent says how many', () => {
-  expect(said({ num_history_items: 2 }, user('one'), assistant('two'), user('three'))).toEqual([
-    'assistant: two',
-    'user: three',
-  ])
+  const history = [user('one'), assistant('two'), user('three')]
+  expect(said({ num_history_items: 1 }, ...history)).toEqual(['user: three'])
+  expect(said({ num_history_items: 0 }, ...history)).toHaveLength(3)
+})
+
+it('begins with what a user said, however few messages it may send', () => {
+  const history = [user('one'), assistant('two'), user('three'), assistant('four'), user('five')]
+  expect(said({ num_history_items: 2 }, ...history)).toEqual(['user: three', 'assistant: four', 'user: five'])
+})
+
+it('never tears a result from its call, nor a call from those of the same answer', () => {
+  const asks = (...ids: readonly string[]) => {
+    const tool_calls = ids.map((id) => ({ id, type: 'function', function: { name: 'look', arguments: '{}' } }))
+    return assistant(`asks ${ids}`, { tool_calls })
+  }
+  const result = (id: string): Message => {
+    return { agent_name: 'root', message: { role: 'tool', content: id, tool_call_id: id } }
+  }
+  const history = [user('go'), asks('a'), result('a'), asks('b', 'c', 'd'), result('b'), result('c'), result('d')]
+  const whole = ['user: go', 'assistant: asks b,c,d', 'tool: b', 'tool: c', 'tool: d']
+  for (const num_history_items of [1, 2, 3, 4]) expect(said({ num_history_items }, ...history)).toEqual(whole)
 })

@@ -63,6 +63,15 @@ describe('the calls of one answer', () => {
     expect(called[0]).toEqual({ name: 'read_multiple_files', arguments: '{"paths":["one.txt"]}' })
   })
 
+  it('may name an argument as models like to', async () => {
+    const named = [calls('shell', { command: 'echo one' }), calls('shell', { cmd: 'echo two', command: 'x' })]
+    const bench = toolBench([named], { agent: shell })
+    const outcome = await carryOut(bench.runtime, begin())
+    expect(bench.results).toEqual(['one\n', 'two\n'])
+    const called = outcome.events.flatMap((event) => (event.type === 'tool_call' ? [event.tool_call.function] : []))
+    expect(called.map((call) => call.arguments)).toEqual(['{"cmd":"echo one"}', '{"cmd":"echo two"}'])
+  })
+
   it('that say nothing say so, and that say too much are an excerpt of a file that goes with the runtime', async () => {
     const bench = toolBench([[sh('true'), sh('seq 1 30000')]], { agent: shell })
     await carryOut(bench.runtime, begin())
@@ -130,6 +139,23 @@ describe('the calls of one answer', () => {
     const outcome = await carryOut(bench.runtime, begin())
     expect(outcome.error).toMatchObject({ code: 'loop_detected', reason: 'loop_detected' })
     expect(toolMessages(outcome)).toHaveLength(2)
+  })
+
+  it('do not stop the run while the model looks after its background tasks', async () => {
+    const looks = Array.from({ length: 6 }, () => [calls('bg_list_background_agents')])
+    const bench = toolBench(looks, { agent: { toolsets: [{ type: 'background_agents', name: 'bg' }] } })
+    const outcome = await carryOut(bench.runtime, begin())
+    expect(outcome).toMatchObject({ reason: 'normal', error: undefined })
+    expect(toolMessages(outcome)).toHaveLength(6)
+  })
+
+  it('stop the run also when a look at background tasks comes with each', async () => {
+    const again = [calls('list_background_agents'), sh('echo again')]
+    const agent = { toolsets: [{ type: 'background_agents' }, { type: 'shell' }], max_consecutive_tool_calls: 2 }
+    const bench = toolBench([again, [calls('list_background_agents')], again, again], { agent })
+    const outcome = await carryOut(bench.runtime, begin())
+    expect(outcome.error).toMatchObject({ code: 'loop_detected' })
+    expect(toolMessages(outcome)).toHaveLength(5)
   })
 })
 
@@ -312,6 +338,28 @@ describe('the prompt', () => {
     expect(bench.results).toEqual([expect.stringContaining('left out'), 'short\n'])
   })
 
+  it('holds the arguments of the newest calls only, too', async () => {
+    const agent = { ...files, max_old_tool_call_tokens: 50 }
+    const write = (path: string, content: string) => [calls('write_file', { path, content })]
+    const bench = toolBench([write('long.txt', words), write('short.txt', 'short')], { agent })
+    await carryOut(bench.runtime, begin())
+    const called = bench.requests.at(-1)?.messages.flatMap((message) => message.tool_calls ?? []) ?? []
+    expect(called.map((call) => call.function.arguments)).toEqual([
+      expect.not.stringContaining('word'),
+      '{"path":"short.txt","content":"short"}',
+    ])
+    expect(called.map((call) => JSON.parse(call.function.arguments ?? ''))).toHaveLength(2)
+    expect(bench.read('long.txt')).toBe(words)
+  })
+
+  it('says which of its messages stay as they are from day to day', async () => {
+    const agent = { instruction: 'Be brief.', add_date: true, toolsets: [{ type: 'think' }] }
+    const bench = toolBench([], { agent })
+    await carryOut(bench.runtime, begin())
+    expect(bench.requests[0]?.messages.map(({ role }) => role)).toEqual(['system', 'system', 'system', 'user'])
+    expect(bench.requests[0]?.steady).toBe(2)
+  })
+
   it('says what toolsets have to say', async () => {
     const think = { type: 'think', instruction: 'Think twice. {ORIGINAL_INSTRUCTIONS}' }
     const bench = toolBench([], { agent: { instruction: 'Be brief.', toolsets: [{ type: 'shell' }, think] } })
@@ -349,6 +397,16 @@ describe('an agent', () => {
   })
 
   const absent = { command: '/nonexistent/server' }
+
+  it('tells how many tools it has, and again when a server has changed its list', async () => {
+    const agent = { toolsets: [{ type: 'mcp', ...oddServer() }] }
+    const bench = toolBench([[calls('odd_change')], [calls('odd_pids')]], { agent })
+    const outcome = await carryOut(bench.runtime, begin())
+    const counts = outcome.events.flatMap((event) => (event.type === 'toolset_info' ? [event.available_tools] : []))
+    const [before = 0] = counts
+    expect(counts).toEqual([before, before + 1])
+    expect(bench.requests.map(({ tools }) => tools.length)).toEqual([before, before + 1, before + 1])
+  })
 
   it('runs without a toolset that cannot be started, and says so', async () => {
     const { names, outcome } = await toolsOf(

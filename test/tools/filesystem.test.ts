@@ -131,6 +131,43 @@ describe('reading files', () => {
 })
 
 describe('changing files', () => {
+  it.each([
+    ['write_file', { path: '/proc/nowhere/at/all', content: '' }],
+    ['create_directory', { paths: ['/proc/nowhere/at/all'] }],
+  ])('gives up where no directory can be made: %s', async (tool, args) => {
+    const ask = await open(world())
+    expect(await ask(tool, args)).toMatchObject({ isError: true, output: expect.stringContaining('/proc') })
+  })
+
+  it('makes the directories of files that are written at the same time', async () => {
+    const home = world()
+    const ask = await open(home)
+    const names = ['a', 'b', 'c', 'd']
+    await Promise.all(names.map((name) => ask('write_file', { path: `deep/er/${name}`, content: name })))
+    expect(readdirSync(join(home.root, 'deep/er'))).toEqual(names)
+  })
+
+  it('shows nobody the text of a file before it has the mode of the old one', async () => {
+    const home = world()
+    put(home, { secret: 'old' })
+    chmodSync(join(home.root, 'secret'), 0o600)
+    const ask = await open(home)
+    const modes = new Set<number>()
+    let isWritten = false
+    const written = ask('write_file', { path: 'secret', content: 'x'.repeat(20_000_000) }).finally(() => {
+      isWritten = true
+    })
+    while (!isWritten) {
+      for (const name of readdirSync(home.root)) {
+        const mode = statSync(join(home.root, name), { throwIfNoEntry: false })?.mode
+        if (name.startsWith('.quarterdeck') && mode !== undefined) modes.add(mode & 0o777)
+      }
+      await new Promise((resolve) => setImmediate(resolve))
+    }
+    await written
+    expect([...modes]).toEqual([0o600])
+  })
+
   it('writes a file and the directories above it, and keeps the mode of an old one', async () => {
     const home = world()
     put(home, { 'run.sh': 'old' })

@@ -51,7 +51,7 @@ describe('a toolset of an agent file', () => {
     }
     expect(known.sort()).toEqual(
       (
-        'add_memory,create_directory,create_todo R,create_todos R,delete_memory,directory_tree R,edit_file,fetch R,' +
+        'add_memory,create_directory,create_todo R,create_todos R,delete_memory,directory_tree R,edit_file,fetch,' +
         'get_memories R,list_directory R,list_todos R,read_file R,read_multiple_files R,remove_directory,' +
         'search_files_content R,search_memories R,shell,think R,update_memory,update_todos R,user_prompt R,write_file'
       ).split(','),
@@ -172,6 +172,11 @@ describe('memories', () => {
     const toolset = await started({ type: 'memory', path: './old.db' }, home.environment)
     const { output } = await call(toolset, 'get_memories', {}).result
     expect(JSON.parse(output)).toEqual([{ id: '7', created_at: '2025-01-01T00:00:00Z', memory: 'old' }])
+  })
+
+  it('cannot be kept where no directory can be made', async () => {
+    const toolset = createToolset({ type: 'memory', path: '/proc/nowhere/at/all.db' }, world().environment)
+    await expect(toolset?.start(signal)).rejects.toThrow(ToolsetFailure)
   })
 
   it('cannot be opened from what is no database', async () => {
