@@ -1,17 +1,12 @@
 import type { Agent } from '../agent-file/agent-file.ts'
-import { DecoratedToolset, type Toolset } from '../tools/tools.ts'
+import { DecoratedToolset } from '../tools/tools.ts'
 import { toolsetsOf } from './agent-toolsets.ts'
 import { backgroundToolset } from './background-toolset.ts'
 import type { Lineage } from './delegation.ts'
 import { handoffToolset } from './handoff-toolset.ts'
+import type { OwnToolset } from './run-toolbox.ts'
 import type { Team } from './team.ts'
 import { type Delegating, transferToolset } from './transfer-toolset.ts'
-
-/** A toolset of the runtime itself, and the model that is to read what its tools answer, if not the agent's own. */
-export interface OwnToolset {
-  readonly toolset: Toolset
-  readonly model?: string | undefined
-}
 
 /**
  * The tools that the runtime carries out itself, for an agent with these agents above it. `work` is asked for when one of

@@ -1,9 +1,14 @@
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
-import type { CallContext } from '../tools/tools.ts'
+import type { CallContext, Toolset } from '../tools/tools.ts'
 import { withDescription } from './description-parameter.ts'
-import type { OwnToolset } from './own-toolsets.ts'
 import type { Toolbox } from './toolbox.ts'
+
+/** A toolset of the runtime itself, and the model that is to read what its tools answer, if not the agent's own. */
+export interface OwnToolset {
+  readonly toolset: Toolset
+  readonly model?: string | undefined
+}
 
 /** The tools of an agent in one run: those of its toolsets, and those that the runtime carries out itself. */
 export class RunToolbox {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import { createSessionLog, type EventLog } from '../event-log/event-log.ts'
-import type { ForeignEvent, InputMessage, Message, Request, SessionSettings, Spending } from '../protocol/protocol.ts'
+import type { ForeignEvent, InputMessage, Message, Request, Spending } from '../protocol/protocol.ts'
 import type { Agents, CompactionRequest } from '../runtime/runtime.ts'
 import type { InputRecord, ItemBody, ItemRange, ItemRecord, SessionRecord, Store } from '../store/store.ts'
 import { InputQueue } from './input-queue.ts'
@@ -9,6 +9,7 @@ import { Recorder } from './recorder.ts'
 import { Requests } from './requests.ts'
 import type { RunSlots } from './run-slots.ts'
 import { policyOf } from './session-record.ts'
+import { toSettings } from './session-view.ts'
 import { noSpending, sumOf } from './spending.ts'
 import { Transcript } from './transcript.ts'
 
@@ -185,7 +186,7 @@ export class SessionState {
 
   /** Tells how the session is set now: who draws it need not ask. */
   tellSettings(): void {
-    this.recorder.event({ type: 'session_updated', ...settingsOf(this.#record) })
+    this.recorder.event({ type: 'session_updated', ...toSettings(this.#record) })
   }
 
   /** What choosing a model for an agent changes; `''` takes the choice back. */
@@ -292,21 +293,4 @@ export class SessionState {
 function storedRequests(store: Store, id: string): readonly Request[] {
   const below = store.children(id).flatMap((child) => storedRequests(store, child.id))
   return [...below, ...store.requests(id, 'all')]
-}
-
-function settingsOf(record: SessionRecord): SessionSettings {
-  const { tools_approved, safety_policy, permissions, starred, agent_model_overrides } = record
-  const { input_tokens, output_tokens, cost, budget, paused } = record
-  return {
-    tools_approved,
-    safety_policy,
-    permissions,
-    starred,
-    agent_model_overrides,
-    input_tokens,
-    output_tokens,
-    cost,
-    budget,
-    paused,
-  }
 }

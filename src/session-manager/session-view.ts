@@ -5,6 +5,7 @@ import type {
   SessionDetails,
   SessionExport,
   SessionRecovery,
+  SessionSettings,
   SessionStatus,
   SessionSummary,
   Snapshot,
@@ -69,6 +70,23 @@ function restOf({ parent_id, budget, spent, paused }: SessionRecord) {
 
 export function toBudgetState({ budget, paused, spent = noSpending }: SessionRecord): BudgetState {
   return { budget, paused, spent }
+}
+
+export function toSettings(record: SessionRecord): SessionSettings {
+  const { tools_approved, safety_policy, permissions, starred, agent_model_overrides } = record
+  const { input_tokens, output_tokens, cost, budget, paused } = record
+  return {
+    tools_approved,
+    safety_policy,
+    permissions,
+    starred,
+    agent_model_overrides,
+    input_tokens,
+    output_tokens,
+    cost,
+    budget,
+    paused,
+  }
 }
 
 export function toStatus(record: SessionRecord, agent: string | undefined, runId: string | undefined): SessionStatus {
