@@ -40,7 +40,8 @@ function attachmentRules({ dialect, provider, capabilities }: Reader): Attachmen
 
 /**
  * A transcript as the provider packages take it. Interrupted answers and empty messages are left out, every tool call is
- * followed by exactly one result and every result has its call, ids are as the provider takes them, and what only another provider understands stays behind.
+ * followed by exactly one result and every result has its call, ids are as the provider takes them, and what only another
+ * provider understands stays behind.
  */
 export function prompt(messages: readonly ChatMessage[], reader: Reader, steady?: number): LanguageModelV4Prompt {
   const sent = messages.filter((message) => message.finish_reason !== 'interrupted')

@@ -1,18 +1,16 @@
 import type { ToolCall } from '../protocol/protocol.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { compact } from './compaction.ts'
-import { handoffRules } from './handoff-toolset.ts'
 import type { ModelChain } from './model-chain.ts'
 import { prompt } from './prompt.ts'
 import { promptLimits } from './prompt-limits.ts'
 import { RunFailure } from './run-failure.ts'
 import type { RuntimeEvent } from './runtime.ts'
-import { transferRules } from './transfer-toolset.ts'
 import { type TurnInput, turn } from './turn.ts'
 
 /**
- * Lets the model, or for this once another, answer the conversation as it is now. A history that does not fit is compacted and tried once more.
- * Returns the tools that the model wants called.
+ * Lets the model, or for this once another, answer the conversation as it is now. A history that does not fit is compacted
+ * and tried once more. Returns the tools that the model wants called.
  */
 export async function* answer(
   work: AgentAtWork,
@@ -34,19 +32,13 @@ export async function* answer(
 }
 
 function promptFor(work: AgentAtWork, beginning: readonly string[]): TurnInput['prompt'] {
-  const { file, agent, context, environment, shared, toolbox } = work
-  const members = (names: readonly string[] = []) => file.agents.filter(({ Name }) => names.includes(Name))
-  const subAgents = members(agent.sub_agents)
-  const handoffs = members(agent.handoffs)
+  const { agent, context, environment, shared, toolbox } = work
   const warning = shared.budgets.warning(agent)
   const surroundings = {
     now: new Date(),
     workingDir: environment.workingDir,
     context: [...beginning, ...(warning === undefined ? [] : [warning])],
-    team: [
-      ...(subAgents.length > 0 ? [transferRules(subAgents)] : []),
-      ...(handoffs.length > 0 ? [handoffRules(handoffs)] : []),
-    ],
+    team: toolbox.rules,
     instructions: toolbox.instructions,
     limits: promptLimits(agent, context.settings()),
   }

@@ -4,9 +4,12 @@ import type { CallContext, Toolset } from '../tools/tools.ts'
 import { withDescription } from './description-parameter.ts'
 import type { Toolbox } from './toolbox.ts'
 
-/** A toolset of the runtime itself, and the model that is to read what its tools answer, if not the agent's own. */
+/** A toolset of the runtime itself. */
 export interface OwnToolset {
   readonly toolset: Toolset
+  /** What an agent is told about the others before it is told who it is. */
+  readonly rules?: string | undefined
+  /** Reads what its tools answer, in place of the agent's own model. */
   readonly model?: string | undefined
 }
 
@@ -28,6 +31,11 @@ export class RunToolbox {
     const own = this.#own.flatMap(({ toolset }) => toolset.tools)
     const tools = [...own, ...this.#toolbox.tools.filter(({ name }) => !own.some((tool) => tool.name === name))]
     return this.#described ? tools.map(withDescription) : tools
+  }
+
+  /** What the model is told about the other agents of its team. */
+  get rules(): readonly string[] {
+    return this.#own.flatMap(({ rules }) => rules ?? [])
   }
 
   get instructions(): readonly string[] {

@@ -81,9 +81,9 @@ export class SessionRuns {
     try {
       const said = commanded(lease.runtime, messages)
       if (said.agent !== undefined) {
-        const other = { source: lease.source, name: said.agent }
+        const other = await this.#gate.lease({ source: lease.source, name: said.agent })
         await lease.release()
-        lease = await this.#gate.lease(other)
+        lease = other
       }
       if (model !== '') await switchOf(lease.runtime).check(model)
       return { lease, messages: said.messages, model, headers, trigger }
