@@ -48,6 +48,11 @@ export class RunToolbox {
     return (this.#ownerOf(name) ?? { model: this.#toolbox.modelOf(name) }).model
   }
 
+  /** What becomes of a call of that tool that a restart has interrupted. */
+  rerunRule(name: string): 'safe' | 'never' | 'ask' {
+    return this.isOwn(name) ? 'safe' : 'never'
+  }
+
   isOwn(name: string): boolean {
     return this.#ownerOf(name) !== undefined
   }
