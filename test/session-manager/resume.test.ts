@@ -1,20 +1,46 @@
 import { describe, expect, it } from 'vitest'
 import type { RuntimeEvent } from '../../src/runtime/runtime.ts'
-import { backends, codeOf, eventsOf, type House, patience, readLog, running, texts, typesOf, useStore } from './house.ts'
+import {
+  backends,
+  codeOf,
+  eventsOf,
+  follow,
+  type House,
+  patience,
+  readLog,
+  running,
+  texts,
+  typesOf,
+  useStore,
+} from './house.ts'
 import { added, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
 
 const tool = { name: 'shell', category: '', parameters: {}, annotations: {}, outputSchema: null }
 
 function toolCall(id: string): RuntimeEvent {
-  return { type: 'tool_call', agent_name: 'root', tool_call: { id, type: 'function', function: {} }, tool_definition: tool }
+  return {
+    type: 'tool_call',
+    agent_name: 'root',
+    tool_call: { id, type: 'function', function: {} },
+    tool_definition: tool,
+  }
 }
 
 function toolResponse(id: string, response: string): RuntimeEvent {
-  return { type: 'tool_call_response', agent_name: 'root', tool_call_id: id, tool_definition: tool, response, result: { output: response } }
+  return {
+    type: 'tool_call_response',
+    agent_name: 'root',
+    tool_call_id: id,
+    tool_definition: tool,
+    response,
+    result: { output: response },
+  }
 }
 
 function calling(...ids: readonly string[]): RuntimeEvent {
-  return added('', { tool_calls: ids.map((id) => ({ id, type: 'function', function: { name: 'shell', arguments: '{}' } })) })
+  return added('', {
+    tool_calls: ids.map((id) => ({ id, type: 'function', function: { name: 'shell', arguments: '{}' } })),
+  })
 }
 
 /** What came of a run: its end events, and how it stands. */
@@ -26,7 +52,14 @@ async function endOf({ manager }: House, id: string, runId: string) {
 
 async function delegated(run: PuppetRun, isBackground = false, recall = false) {
   const worker = new Puppet()
-  const delegation = { open: () => runtimeOf('worker', worker), task: 'work', title: 'work', callId: 'call-1', isBackground, recall }
+  const delegation = {
+    open: () => runtimeOf('worker', worker),
+    task: 'work',
+    title: 'work',
+    callId: 'call-1',
+    isBackground,
+    recall,
+  }
   const task = await run.context.tasks.begin(delegation)
   return { task, delegation, worker, run: await worker.next() }
 }
@@ -42,7 +75,7 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     await run.answer('one whole')
     await run.say('two ')
     await run.say('halves')
-    const head = await built.manager.lastEventSeq(id)
+    const head = (await built.manager.getSessionSnapshot(id)).last_event_seq
     const next = await built.crash()
     const again = await next.puppet.next()
     expect(again.context.resumed).toMatchObject({ calls: 1, cut: 'two halves' })
@@ -64,16 +97,20 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
 
   it('tells the runtime which calls had begun, and what is known of their results', async () => {
     const built = await resuming()
-    const { run } = await running(built)
+    const { id, run } = await running(built)
     await run.tell(calling('x'))
     await run.tell(toolCall('x'))
     await run.tell(toolResponse('x', 'old'))
-    await run.tell({ type: 'message_added', message: { agent_name: 'root', message: { role: 'tool', content: 'old', tool_call_id: 'x' } } })
+    await run.tell({
+      type: 'message_added',
+      message: { agent_name: 'root', message: { role: 'tool', content: 'old', tool_call_id: 'x' } },
+    })
     await run.tell(calling('a', 'b', 'c'))
     await run.tell(toolCall('a'))
     await run.tell(toolCall('b'))
     await run.tell(toolResponse('a', 'done'))
     await run.tell({ type: 'budget_usage', budgets: [{ name: 'run', cost: 1, tokens: 2, elapsed_seconds: 3 }] })
+    await built.manager.getSession(id)
     const again = await (await built.crash()).puppet.next()
     expect(again.context.resumed).toMatchObject({ calls: 2, cut: undefined, budgets: [{ name: 'run', cost: 1 }] })
     expect([...(again.context.resumed?.begun ?? [])]).toEqual([
@@ -88,7 +125,11 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     const bound = await built.manager.createSession()
     const free = await built.manager.createSession()
     const begin = (id: string, onDisconnect: 'cancel' | 'continue') =>
-      built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }], trigger: 'stream', onDisconnect })
+      built.manager.runSession(
+        id,
+        { source: 'hand' },
+        { messages: [{ content: 'x' }], trigger: 'stream', onDisconnect },
+      )
     const first = await begin(bound.id, 'cancel')
     await built.puppet.next()
     const second = await begin(free.id, 'continue')
@@ -119,7 +160,9 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     await run.answer('said')
     const next = await built.restart()
     const again = await next.puppet.next()
-    expect(eventsOf(await readLog(next.manager, id), 'run_recovered')).toMatchObject([{ attempt: 1, cause: 'handover' }])
+    expect(eventsOf(await readLog(next.manager, id), 'run_recovered')).toMatchObject([
+      { attempt: 1, cause: 'handover' },
+    ])
     await again.end()
     expect(await endOf(next, id, runId)).toMatchObject({ stops: ['normal'] })
   })
@@ -133,19 +176,23 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(await endOf(next, id, runId)).toMatchObject({ stops: ['canceled'], run: { status: 'canceled' } })
   })
 
-  it.each(['approve', 'reject'] as const)('asks a person where the session wants that, who may %s', async (confirmation) => {
-    const built = await resuming()
-    const { id } = await built.manager.createSession({ recovery: 'ask' })
-    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
-    await built.puppet.next()
-    const next = await built.crash()
-    const [request] = await next.manager.getRequests(id)
-    expect(request?.content).toEqual({ kind: 'recovery', attempt: 2, cause: 'crash' })
-    await next.manager.resumeSession(id, { confirmation, request_id: request?.id })
-    if (confirmation === 'approve') await (await next.puppet.next()).end()
-    const stops = confirmation === 'approve' ? ['normal'] : ['interrupted']
-    expect(await endOf(next, id, run.run_id)).toMatchObject({ stops })
-  })
+  it.each(['approve', 'reject'] as const)(
+    'asks a person where the session wants that, who may %s',
+    async (confirmation) => {
+      const built = await resuming()
+      const { id } = await built.manager.createSession({ recovery: 'ask' })
+      const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
+      await built.puppet.next()
+      const next = await built.crash()
+      await follow(next.manager, id, 'request_opened')
+      const [request] = await next.manager.getRequests(id)
+      expect(request?.content).toEqual({ kind: 'recovery', attempt: 2, cause: 'crash' })
+      await next.manager.resumeSession(id, { confirmation, request_id: request?.id })
+      if (confirmation === 'approve') await (await next.puppet.next()).end()
+      const stops = confirmation === 'approve' ? ['normal'] : ['interrupted']
+      expect(await endOf(next, id, run.run_id)).toMatchObject({ stops })
+    },
+  )
 
   it('can be stopped while it waits for its next attempt', async () => {
     const built = await resuming({ recoveryDelayMs: 1_000_000 })
@@ -157,35 +204,97 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
   })
 
   it('fails when its agent is gone, and says so', async () => {
-    const built = await resuming({ sources: { more: { root: new Puppet() } } })
-    const { id } = await built.manager.createSession()
-    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
-    await built.puppet.next()
-    const next = await built.crash((agents) => {
-      agents.broken = new (class extends Error {})('x')
-    })
-    const { stops } = await endOf(next, id, run.run_id)
+    const built = await resuming()
+    const { manager, puppet } = built
+    const { id } = await manager.createSession()
+    await manager.attachRuntime(id, runtimeOf('guest', puppet))
+    const { run } = await manager.runSession(id, { source: 'none' }, { messages: [{ content: 'x' }] })
+    await puppet.next()
+    const { stops, run: ended } = await endOf(await built.crash(), id, run.run_id)
     expect(stops).toEqual(['error'])
+    expect(ended.error?.code).toBe('agent_unavailable')
   })
 
-  it('lets a task go on when the run that waits for it comes to its call again', async () => {
+  it('waits for its task again, which goes on too', async () => {
     const built = await resuming()
     const { id, runId, run } = await running(built)
     await run.tell(calling('call-1'))
     await run.tell(toolCall('call-1'))
-    const { task, delegation, run: work } = await delegated(run)
+    const { task, delegation, worker, run: work } = await delegated(run)
     await work.say('half')
-    await readLog(built.manager, task.id)
+    await built.manager.getSession(task.id)
+    await built.manager.getSession(id)
     const next = await built.crash()
     const again = await next.puppet.next()
-    const found = await again.context.tasks.begin(delegation)
-    expect(found.id).toBe(task.id)
-    const workAgain = await delegation.open().run
-    expect(workAgain).toBeDefined()
-    expect((await next.manager.getChildren(id)).map((child) => child.id)).toEqual([task.id])
-    const worker = await found
-    expect(worker.status).toBe('running')
-    void runId
+    expect(again.context.resumed?.begun.has('call-1')).toBe(true)
+    expect((await again.context.tasks.begin(delegation)).id).toBe(task.id)
+    const workAgain = await worker.next()
+    expect(workAgain.context.resumed?.cut).toBe('half')
+    await workAgain.answer('result')
+    await workAgain.end()
+    expect(await again.context.tasks.ended(task.id)).toMatchObject({ status: 'completed', output: 'result' })
+    await again.end()
+    expect(await endOf(next, id, runId)).toMatchObject({ stops: ['normal'] })
+    const log = await readLog(next.manager, id)
+    expect(eventsOf(log, 'run_recovered').map(({ session_id }) => session_id)).toEqual([id, task.id])
+    expect(eventsOf(log, 'run_recovered')[1]).toMatchObject({ root_run_id: runId })
+    expect(eventsOf(log, 'sub_session_completed')).toHaveLength(1)
+    expect(eventsOf(log, 'agent_switching').map(({ switching }) => switching)).toEqual([true, false])
+    expect(eventsOf(log, 'stream_stopped').map(({ session_id }) => session_id)).toEqual([task.id, id])
+  })
+
+  it('finds the result of a task that had ended before the process died', async () => {
+    const built = await resuming()
+    const { id, run } = await running(built)
+    await run.tell(calling('call-1'))
+    await run.tell(toolCall('call-1'))
+    const { task, delegation, run: work } = await delegated(run)
+    await work.answer('result')
+    await work.end()
+    await run.context.tasks.ended(task.id)
+    await built.manager.getSession(id)
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    expect(await again.context.tasks.begin(delegation)).toMatchObject({
+      id: task.id,
+      status: 'completed',
+      output: 'result',
+    })
+    expect(await again.context.tasks.ended(task.id)).toMatchObject({ output: 'result' })
+    expect(await next.manager.getChildren(id)).toHaveLength(1)
+    await again.end()
+  })
+
+  it('stops the task that it waited for when it is stopped before it comes to it again', async () => {
+    const built = await resuming()
+    const { id, runId, run } = await running(built)
+    const { task, run: work } = await delegated(run)
+    await work.say('half')
+    await built.manager.getSession(task.id)
+    await built.manager.getSession(id)
+    const next = await built.crash()
+    await next.puppet.next()
+    await next.manager.cancelRun(id, { by: 'test' }, { waitMs: patience })
+    expect(await endOf(next, id, runId)).toMatchObject({ stops: ['canceled'] })
+    const [ended] = (await next.manager.getRuns(task.id, { limit: 1 })).entries
+    expect(ended).toMatchObject({ status: 'canceled', canceled: { by: 'parent' } })
+  })
+
+  it('goes on with a task that nobody waits for, and says what came of it', async () => {
+    const built = await resuming()
+    const { id, runId, run } = await running(built)
+    const { task } = await delegated(run, true, true)
+    await run.end()
+    expect(await endOf(built, id, runId)).toMatchObject({ stops: ['normal'] })
+    const next = await built.crash()
+    const work = await next.puppet.next()
+    expect(work.context.conversation).toBe(task.id)
+    await work.answer('found it')
+    await work.end()
+    const told = await next.puppet.next()
+    expect(told.context.conversation).toBe(id)
+    expect(told.context.history.at(-1)?.message?.message.content).toContain('found it')
+    await told.end()
   })
 
   it('tells a reader every event once, across the crash', async () => {
