@@ -111,13 +111,15 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     await run.tell(toolResponse('a', 'done'))
     await run.tell({ type: 'budget_usage', budgets: [{ name: 'run', cost: 1, tokens: 2, elapsed_seconds: 3 }] })
     await built.manager.getSession(id)
-    const again = await (await built.crash()).puppet.next()
+    const next = await built.crash()
+    const again = await next.puppet.next()
     expect(again.context.resumed).toMatchObject({ calls: 2, cut: undefined, budgets: [{ name: 'run', cost: 1 }] })
     expect([...(again.context.resumed?.begun ?? [])]).toEqual([
       ['a', { output: 'done' }],
       ['b', undefined],
     ])
     await again.end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
   })
 
   it('ends a run that was bound to its connection, and goes on with one that was not to end with it', async () => {
@@ -263,6 +265,7 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(await again.context.tasks.ended(task.id)).toMatchObject({ output: 'result' })
     expect(await next.manager.getChildren(id)).toHaveLength(1)
     await again.end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
   })
 
   it('stops the task that it waited for when it is stopped before it comes to it again', async () => {
@@ -295,6 +298,7 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(told.context.conversation).toBe(id)
     expect(told.context.history.at(-1)?.message?.message.content).toContain('found it')
     await told.end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
   })
 
   it('tells a reader every event once, across the crash', async () => {
