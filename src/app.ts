@@ -45,6 +45,8 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
     maxConcurrentRuns: config.maxConcurrentRuns,
     ringCapacity: config.ringCapacity,
     eventRetention: config.eventRetention,
+    recovery: config.recovery,
+    recoveryAttempts: config.recoveryAttempts,
     workingDirRoot: config.sessionWorkingdirRoot,
     workingDir: config.workingDir,
     onDefect: (err) => logger.error({ err }, 'a defect'),

@@ -37,6 +37,8 @@ const flags: Readonly<Record<Key, Flag>> = {
   pullInterval: { value: 'MINUTES', help: 'read an agent file behind a URL again this often; 0 is never' },
   maxConcurrentRuns: { value: 'N', help: 'runs at the same time, over all sessions; 0 is no limit' },
   onDisconnect: { value: 'WHAT', help: 'cancel or continue a run when its client leaves the stream' },
+  recovery: { value: 'WHAT', help: 'resume or interrupt runs that a restart has cut, or ask a person' },
+  recoveryAttempts: { value: 'N', help: 'how often a run is begun that crashes cut' },
   eventRetention: {
     value: 'DURATION[,EVENTS]',
     help: 'events are dropped at this age, and the oldest of a session that has more; messages are kept',

@@ -49,6 +49,10 @@ export const Config = z
     corsOrigin: z.array(origin).readonly(),
     /** What becomes of a run when the client leaves its stream. */
     onDisconnect: oneOf(['cancel', 'continue']),
+    /** What becomes of runs that the process before has left, where their session does not say. */
+    recovery: oneOf(['resume', 'interrupt', 'ask']),
+    /** How often a run is begun at most, after crashes. */
+    recoveryAttempts: wholeNumber(1, 'attempts'),
     /** From the first signal to the end of the process. */
     shutdownGrace: timer,
     logLevel: oneOf(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent']),
@@ -77,6 +81,8 @@ export const defaults: Readonly<Omit<Settings, 'source'>> = {
   maxConcurrentRuns: '64',
   corsOrigin: [],
   onDisconnect: 'cancel',
+  recovery: 'resume',
+  recoveryAttempts: '3',
   shutdownGrace: '8s',
   logLevel: 'info',
   ownerWait: '30s',

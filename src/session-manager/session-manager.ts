@@ -394,6 +394,11 @@ export class SessionManager {
     return this.#visit(id, (session) => session.settings.configure({ starred }))
   }
 
+  /** Chooses what becomes of the session's run at a restart; nothing: what holds for the server. */
+  setSessionRecovery(id: string, recovery: Recovery | undefined): Promise<void> {
+    return this.#visit(id, (session) => session.settings.configure({ recovery }))
+  }
+
   setSessionSafetyPolicy(id: string, policy: SafetyPolicy): Promise<void> {
     return this.#visit(id, (session) => session.settings.configure({ ...chosenPolicy(policy), policy_pending: false }))
   }

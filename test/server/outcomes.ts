@@ -124,6 +124,7 @@ export const requests: Readonly<Record<EndpointName, Arrange>> = {
   setTitle: idle({ body: { title: 'new' } }),
   setTokens: idle({ body: { input_tokens: 1, output_tokens: 2 } }),
   setStarred: idle({ body: { starred: true } }),
+  setRecovery: idle({ body: { recovery: 'ask' } }),
   setBudget: idle({ body: { max_cost: 1 } }),
   listModels: after(),
   listMessages: after(),

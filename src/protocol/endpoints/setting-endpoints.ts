@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Budget, ExceededBudget, Spending } from '../budget.ts'
 import { SessionModels } from '../model-choice.ts'
+import { Recovery } from '../run.ts'
 import { Permissions, SafetyPolicyInput } from '../session.ts'
 import { endpoint, Told, Updated } from './endpoint.ts'
 
@@ -58,6 +59,15 @@ export const settingEndpoints = {
     path: '/api/sessions/:id/starred',
     summary: 'Stars a session, or takes the star away.',
     body: z.object({ starred: z.boolean().default(false) }),
+    emptyBody: {},
+    answers: { 200: Updated },
+    refuses: ['unknown_session'],
+  }),
+  setRecovery: endpoint({
+    method: 'PATCH',
+    path: '/api/sessions/:id/recovery-policy',
+    summary: "Chooses what becomes of a session's run when the server stops before it has ended.",
+    body: z.object({ recovery: Recovery.optional() }),
     emptyBody: {},
     answers: { 200: Updated },
     refuses: ['unknown_session'],

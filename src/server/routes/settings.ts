@@ -24,6 +24,10 @@ export const settingRoutes = (manager: SessionManager) =>
       return { status: 'updated' }
     },
     setBudget: ({ params, body }) => manager.updateSessionBudget(params.id, body),
+    setRecovery: async ({ params, body }) => {
+      await manager.setSessionRecovery(params.id, body.recovery)
+      return { status: 'updated' }
+    },
     setStarred: async ({ params, body }) => {
       await manager.setSessionStarred(params.id, body.starred)
       return { status: 'updated' }
