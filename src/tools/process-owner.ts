@@ -6,6 +6,7 @@ import type { Variables } from './variables.ts'
 
 const nonce = randomBytes(12).toString('hex')
 
+/** Of the process and not of a toolset: no start of a process can then forget it, and no agent file can change it. */
 let owner: Owner | undefined
 
 /**

@@ -1,8 +1,9 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { type Started, start } from '../process.ts'
 import { tempDir } from '../store/temp-dir.ts'
+import { guardiansOf, procText } from './guardians.ts'
 import { isAlive } from './world.ts'
 
 vi.setConfig({ testTimeout: 60_000 })
@@ -38,20 +39,10 @@ async function until(state: () => boolean): Promise<void> {
   await vi.waitUntil(state, { timeout: 30_000, interval: 10 })
 }
 
-/** The processes that wait for the end of this one. */
-function guardiansOf(pid: number): readonly number[] {
-  const children = readdirSync('/proc').filter(
-    (name) => /^\d+$/.test(name) && textOf(name, 'status').includes(`\nPPid:\t${pid}\n`),
-  )
-  return children.filter((name) => textOf(name, 'cmdline').includes('quarterdeck-guardian')).map(Number)
-}
-
-function textOf(pid: string, file: string): string {
-  try {
-    return readFileSync(`/proc/${pid}/${file}`, 'latin1')
-  } catch {
-    return ''
-  }
+/** Whether a process has come so far that it ignores SIGHUP, SIGINT and SIGTERM. */
+function isDeaf(pid: number): boolean {
+  const ignored = /^SigIgn:\t\w*(\w{4})$/m.exec(procText(String(pid), 'status'))?.[1] ?? '0'
+  return (Number.parseInt(ignored, 16) & 0x4003) === 0x4003
 }
 
 function newDatabase(): string {
@@ -97,7 +88,7 @@ describe.skipIf(note !== '')(`T6: what a tool has started${note}`, () => {
   test('stays while its server lives, also when that was started by a tool of an earlier one', async () => {
     const database = newDatabase()
     const first = await own(database, line)
-    const mark = /QUARTERDECK_OWNER=([^\0]+)/.exec(textOf(String(first.pids.at(-1)), 'environ'))?.[1] ?? ''
+    const mark = /QUARTERDECK_OWNER=([^\0]+)/.exec(procText(String(first.pids.at(-1)), 'environ'))?.[1] ?? ''
     expect(mark).toMatch(/^[0-9a-f]{24}\.[0-9a-f]{24}$/)
     await unguarded(first)
     await killed(first)
@@ -108,6 +99,7 @@ describe.skipIf(note !== '')(`T6: what a tool has started${note}`, () => {
 
   test('is watched by nobody who ends before its server, whatever a terminal says to it', async () => {
     const owner = await own(newDatabase(), line)
+    await until(() => owner.guardians.every(isDeaf))
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
       for (const pid of owner.guardians) process.kill(-pid, signal)
     expect(guardiansOf(owner.pid)).toEqual(owner.guardians)
