@@ -63,8 +63,8 @@ async function unguarded(owner: Owning): Promise<void> {
 
 const note = existsSync('/proc/self/environ') ? '' : ' (skipped: there is no /proc)'
 
-describe.skipIf(note !== '')(`T6: what a tool has started${note}`, () => {
-  test('is gone soon after its server was killed, wherever it went', async () => {
+describe.skipIf(note !== '')(`What a tool has started${note}`, () => {
+  test('is gone soon after its server was killed, wherever it went (T6)', async () => {
     const owner = await own(newDatabase(), line)
     expect(owner.pids.map(isAlive)).toEqual(Array(count).fill(true))
     expect(owner.guardians).toHaveLength(1)
@@ -73,7 +73,7 @@ describe.skipIf(note !== '')(`T6: what a tool has started${note}`, () => {
     await until(() => !owner.guardians.some(isAlive))
   })
 
-  test('is gone when the next owner of the database begins, if nobody else saw to it', async () => {
+  test('is gone when the next owner of the database begins, if nobody else saw to it (T6)', async () => {
     const database = newDatabase()
     const owner = await own(database, line)
     await unguarded(owner)
