@@ -12,6 +12,7 @@ export type { AnswerFormat, LanguageModel, ModelFinish, ModelPart, ModelRequest 
 export { ModelDefinition, Price, ThinkingBudget } from './model-definition.ts'
 export { ModelFailure, type ModelFailureCode, type ModelFailureReason } from './model-failure.ts'
 export { ScriptedTurn } from './script.ts'
+export { costOf } from './usage.ts'
 
 /**
  * Promises.

@@ -3,7 +3,7 @@ import { BudgetUsage, ExceededBudget } from './budget.ts'
 import { GapReason } from './cursor.ts'
 import { Message, MessagePart, Tool, ToolCall, ToolCallResult, Usage } from './message.ts'
 import { Decider, Request } from './request.ts'
-import { StopReason } from './run.ts'
+import { RecoveryCause, StopReason } from './run.ts'
 import { Session, SessionSettings, Summary } from './session.ts'
 
 /**
@@ -54,6 +54,7 @@ export const FailureCode = z.enum([
   'hook_blocked',
   'loop_detected',
   'agent_unavailable',
+  'attempts_exhausted',
   'interrupted',
   'store_unavailable',
   'internal',
@@ -71,6 +72,13 @@ export const events = {
   }),
   stream_started: event('stream_started', {}),
   stream_stopped: event('stream_stopped', { reason: StopReason }),
+  run_recovered: event('run_recovered', {
+    attempt: z.number().int(),
+    cause: RecoveryCause,
+    from_seq: z.number().int(),
+    to_seq: z.number().int(),
+    message_id: z.string().optional(),
+  }),
   agent_choice: event('agent_choice', { content: z.string() }),
   agent_choice_reasoning: event('agent_choice_reasoning', { content: z.string() }),
   partial_tool_call: event('partial_tool_call', { tool_call: ToolCall, tool_definition: Tool.optional() }),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Tool, ToolCall } from './message.ts'
+import { RecoveryCause } from './run.ts'
 
 const legacyVerbs: Readonly<Record<string, string>> = {
   'approve-session': 'approve-autonomous',
@@ -57,7 +58,20 @@ export type ElicitationContent = z.infer<typeof ElicitationContent>
 export const ContinuationContent = z.object({ kind: z.literal('continuation'), max_iterations: z.number().int() })
 export type ContinuationContent = z.infer<typeof ContinuationContent>
 
-export const RequestContent = z.discriminatedUnion('kind', [ApprovalContent, ElicitationContent, ContinuationContent])
+/** Asks whether a run that the former process left shall go on. */
+export const RecoveryContent = z.object({
+  kind: z.literal('recovery'),
+  attempt: z.number().int(),
+  cause: RecoveryCause,
+})
+export type RecoveryContent = z.infer<typeof RecoveryContent>
+
+export const RequestContent = z.discriminatedUnion('kind', [
+  ApprovalContent,
+  ElicitationContent,
+  ContinuationContent,
+  RecoveryContent,
+])
 export type RequestContent = z.infer<typeof RequestContent>
 
 /** `withdrawn`: the run was stopped. `expired`: whoever asked is gone. */

@@ -27,6 +27,17 @@ export type OnDisconnect = z.infer<typeof OnDisconnect>
 export const RunTrigger = z.enum(['stream', 'detached', 'queue', 'delegation', 'background', 'compaction', 'budget'])
 export type RunTrigger = z.infer<typeof RunTrigger>
 
+/**
+ * What the server does, when it starts again, with a run that its former process left: go on with it, end it, or ask a
+ * person.
+ */
+export const Recovery = z.enum(['resume', 'interrupt', 'ask'])
+export type Recovery = z.infer<typeof Recovery>
+
+/** Why a run had to be taken up again: its process was gone, or had handed it over to the next one before it ended. */
+export const RecoveryCause = z.enum(['crash', 'handover'])
+export type RecoveryCause = z.infer<typeof RecoveryCause>
+
 /** One stretch of work of a session, from an input to rest. */
 export const Run = z.object({
   run_id: z.string(),
@@ -36,6 +47,14 @@ export const Run = z.object({
   agent: z.string(),
   agent_name: z.string(),
   trigger: RunTrigger,
+  /** Of a run that a connection started. */
+  on_disconnect: OnDisconnect.optional(),
+  /** 1, and one more each time it was taken up again after a crash. */
+  attempt: z.number().int().optional(),
+  /** Its process ended in order and left it to the next one. */
+  handed_over: z.boolean().optional(),
+  /** Of a compaction: what is to be kept in mind. */
+  additional_prompt: z.string().optional(),
   status: RunStatus,
   reason: StopReason.optional(),
   error: z.object({ code: z.string(), message: z.string() }).optional(),

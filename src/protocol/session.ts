@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Budget, ExceededBudget, Spending } from './budget.ts'
 import { Message, Usage } from './message.ts'
+import { Recovery } from './run.ts'
 
 const aliases: Readonly<Record<string, string>> = {
   unsafe: 'autonomous',
@@ -86,6 +87,7 @@ const settings = {
   origin: z.string().optional(),
   parent_id: z.string().optional(),
   budget: Budget.optional(),
+  recovery: Recovery.optional(),
   spent: Spending.optional(),
   paused: ExceededBudget.optional(),
 }
@@ -109,6 +111,7 @@ export const SessionTemplate = z.object({
   custom_models_used: z.array(z.string()).nullish(),
   attributes: z.record(z.string(), z.string()).nullish(),
   budget: Budget.nullish(),
+  recovery: Recovery.optional(),
 })
 export type SessionTemplate = z.infer<typeof SessionTemplate>
 

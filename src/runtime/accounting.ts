@@ -6,7 +6,11 @@ import type { RuntimeEvent } from './runtime.ts'
 type Spender = Pick<AgentAtWork, 'agent' | 'shared'>
 
 /** Counts a model call against the budgets of a run. */
-export function spend({ agent, shared }: Spender, model: LanguageModel, { usage, cost }: ModelFinish): void {
+export function spend(
+  { agent, shared }: Spender,
+  model: LanguageModel,
+  { usage, cost }: Pick<ModelFinish, 'usage' | 'cost'>,
+): void {
   shared.budgets.spend(agent, spendingOf(usage, cost), model.price === undefined)
 }
 

@@ -5,13 +5,15 @@ import type { AgentModels } from './agent-models.ts'
 import type { Budgets } from './budgets.ts'
 import type { ModelChain } from './model-chain.ts'
 import type { RunToolbox } from './run-toolbox.ts'
-import type { RunContext, RuntimeEvent } from './runtime.ts'
+import type { Resumption, RunContext, RuntimeEvent } from './runtime.ts'
 import type { Stopwatch } from './stopwatch.ts'
 
 /** What the agents of one run have in common, one after another. */
 export interface SharedWork {
   readonly budgets: Budgets
   readonly stopwatch: Stopwatch
+  /** What a process before has done of the run, until that is taken into account. */
+  resumed: Resumption | undefined
   /** Model calls of the run. */
   calls: number
   /** Who was asked to go on with the conversation. */

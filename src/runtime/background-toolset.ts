@@ -84,7 +84,7 @@ function runTool({ agents, lineage, work, open }: Delegating, recall: boolean) {
       expected_output: z.string().optional().describe('What the agent should answer with'),
     }),
     annotations: { title: 'Start a background task' },
-    run: async ({ agent, task, expected_output }) => {
+    run: async ({ agent, task, expected_output }, { callId }) => {
       const target = chosen(agents, agent)
       checkDelegation(lineage, target)
       const { tasks } = work().context
@@ -95,7 +95,8 @@ function runTool({ agents, lineage, work, open }: Delegating, recall: boolean) {
         task: taskText(task, expected_output),
         title: taskTitle(task),
         isBackground: true,
-        recall: recall ? recalled : undefined,
+        callId,
+        recall,
       })
       return json({ task_id: begun.id, agent: target.Name, status: begun.status })
     },
@@ -158,9 +159,4 @@ function waited({ id, status, output, error }: Task) {
     ...(error !== undefined && { error }),
     ...(truncated && { truncated }),
   }
-}
-
-function recalled({ id, agent, status, output, error }: Task): string {
-  const what = error === undefined ? output : `Error: ${error}`
-  return `The background task ${id} of ${agent} has ended (${status}).\n\n${what}`
 }

@@ -34,10 +34,14 @@ export class Budgets {
   readonly #members: ReadonlyMap<string, readonly string[]>
   readonly #root: Pick<RunContext, 'settings' | 'spent'>
 
-  constructor(file: AgentFile, root: Pick<RunContext, 'settings' | 'spent'>) {
+  /** `before`: how they stood when a former process left the run. */
+  constructor(file: AgentFile, root: Pick<RunContext, 'settings' | 'spent'>, before: readonly BudgetUsage[] = []) {
     const run = file.budget === undefined ? [] : [potOf('run', 'budget', file.budget)]
     const named = Object.entries(file.budgets ?? {}).map(([name, limits]) => potOf(name, `budgets.${name}`, limits))
     this.#pots = [...run, ...named]
+    for (const { name, byAgent } of this.#pots) {
+      for (const [agent, spent] of spentBefore(before.find((usage) => usage.name === name))) byAgent.set(agent, spent)
+    }
     this.#members = new Map(file.agents.map((agent) => [agent.Name, agent.budgets ?? []]))
     this.#root = root
   }
@@ -106,6 +110,13 @@ function standingOf({ name, path, limits, byAgent }: Pot): Standing {
   const sum = (key: keyof Spending): number => agents.reduce((total, [, spent]) => total + spent[key], 0)
   const spent = { cost: sum('cost'), tokens: sum('tokens'), elapsed_seconds: sum('elapsed_seconds') }
   return { name, path, limits, spent, agents }
+}
+
+function spentBefore(usage: BudgetUsage | undefined): readonly (readonly [string, AgentSpending])[] {
+  const { per_agent = [], unpriced = false } = usage ?? {}
+  return per_agent.map(({ agent_name, cost, tokens, active_seconds }) => {
+    return [agent_name, { cost, tokens, elapsed_seconds: active_seconds, unpriced }]
+  })
 }
 
 const wireNames = { max_cost: 'max_cost', max_tokens: 'max_tokens', max_time: 'max_time_seconds' } as const

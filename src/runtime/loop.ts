@@ -7,6 +7,7 @@ import { answer } from './answer.ts'
 import { isLook } from './background-toolset.ts'
 import { compact } from './compaction.ts'
 import { plainCall } from './description-parameter.ts'
+import { leftBehind } from './left-behind.ts'
 import { createLoopDetector } from './loop-detector.ts'
 import type { ModelChain } from './model-chain.ts'
 import { boundedItems, promptLimits } from './prompt-limits.ts'
@@ -55,20 +56,25 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
   const repeats = createLoopDetector(most)
   let called: readonly ToolCall[] = []
   let offered = work.toolbox.tools.length
+  let left = yield* leftBehind(work)
   for (;;) {
     signal.throwIfAborted()
-    if (!(yield* mayCall(work, limits))) return 'normal'
-    if (yield* stopsForBudget(work)) return 'budget_exceeded'
-    yield* compactInTime(work, limits)
-    context.takeSteering()
-    shared.calls += 1
-    const available_tools = work.toolbox.tools.length
-    if (available_tools !== offered)
-      yield { type: 'toolset_info', agent_name: agent.Name, available_tools, loading: false }
-    offered = available_tools
-    const toolCalls: readonly ToolCall[] = yield* answer(work, beginning, await readerOf(work, called))
+    if (left === undefined) {
+      if (!(yield* mayCall(work, limits))) return 'normal'
+      if (yield* stopsForBudget(work)) return 'budget_exceeded'
+      yield* compactInTime(work, limits)
+      context.takeSteering()
+      shared.calls += 1
+      const available_tools = work.toolbox.tools.length
+      if (available_tools !== offered)
+        yield { type: 'toolset_info', agent_name: agent.Name, available_tools, loading: false }
+      offered = available_tools
+    }
+    const toolCalls: readonly ToolCall[] = left ?? (yield* answer(work, beginning, await readerOf(work, called)))
+    left = undefined
     called = toolCalls
     if (toolCalls.length > 0) yield* toolBatch(work, toolCalls)
+    shared.resumed = undefined
     yield* accountTurn(work)
     if (shared.handoff !== undefined) return { handoff: shared.handoff }
     if (toolCalls.length > 0) {

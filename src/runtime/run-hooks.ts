@@ -10,7 +10,7 @@ export async function* beginningHooks(work: AgentAtWork): AsyncGenerator<Runtime
   const { hooks } = work.agent
   if (hooks === undefined) return []
   const prompt = lastUserText(work.context.history)
-  return yield* told<RuntimeEvent, readonly string[]>(async (tell, signal) => {
+  return yield* told<RuntimeEvent, readonly string[]>(async ({ tell }, signal) => {
     const context = hookContext({ ...work, signal }, tell)
     const outcomes = [
       await runHooks(hooks, { name: 'session_start', source: 'startup' }, context),
@@ -33,7 +33,7 @@ export async function* stopHooks(work: AgentAtWork): AsyncGenerator<RuntimeEvent
     items.findLast(({ message }) => message?.message.role === 'assistant')?.message?.message.content ?? ''
   const event = { name: 'stop', response, lastUserMessage: lastUserText(items) } as const
   yield* told<RuntimeEvent, unknown>(
-    (tell, signal) => runHooks(hooks, event, hookContext({ ...work, signal }, tell)),
+    ({ tell }, signal) => runHooks(hooks, event, hookContext({ ...work, signal }, tell)),
     work.signal,
   )
 }

@@ -3,6 +3,7 @@ import type {
   AgentSummary,
   ApprovalContent,
   Budget,
+  BudgetUsage,
   ContinuationContent,
   ElicitationAnswer,
   ElicitationContent,
@@ -11,10 +12,12 @@ import type {
   Message,
   ModelChoice,
   Permissions,
+  RecoveryContent,
   RunStatus,
   SafetyPolicy,
   Spending,
   StopReason,
+  ToolCallResult,
   Usage,
   Verdict,
 } from '../protocol/protocol.ts'
@@ -31,6 +34,7 @@ export type RuntimeEvent =
           | 'user_message'
           | 'stream_started'
           | 'stream_stopped'
+          | 'run_recovered'
           | 'message_added'
           | 'tool_call_confirmation'
           | 'elicitation_request'
@@ -70,6 +74,7 @@ export type Question =
   | { readonly content: ApprovalContent; readonly decide?: (() => Verdict | undefined) | undefined }
   | { readonly content: ElicitationContent }
   | { readonly content: ContinuationContent }
+  | { readonly content: RecoveryContent }
 
 /** The answer that a question of this kind gets. */
 export type Answer<Q extends Question> = Q['content'] extends ElicitationContent ? ElicitationAnswer : Verdict
@@ -83,8 +88,10 @@ export interface Delegation {
   readonly title: string
   /** Nobody waits for it, and nobody can be asked: it goes on when the run that began it has ended. */
   readonly isBackground: boolean
-  /** What is said to this conversation when the task has ended; for tasks that nobody waits for. */
-  readonly recall?: ((task: Task) => string) | undefined
+  /** The tool call that hands it over. A call that is carried out again, in a run that was taken up again, finds its task. */
+  readonly callId: string
+  /** The conversation is told when the task has ended; for tasks that nobody waits for. */
+  readonly recall?: boolean | undefined
 }
 
 /** How a task stands. */
@@ -113,6 +120,20 @@ export interface Tasks {
   stop(id: string): Promise<void>
 }
 
+/** What a run had done when its process left it. It is in the history as far as it was whole. */
+export interface Resumption {
+  /** Model calls that were answered. */
+  readonly calls: number
+  /** What the model had said of an answer that was cut. */
+  readonly cut: string | undefined
+  /** The tool calls of the last answer that had begun, by id: with their result, where there was one. */
+  readonly begun: ReadonlyMap<string, ToolCallResult | undefined>
+  /** How its budgets stood. */
+  readonly budgets: readonly BudgetUsage[]
+  /** Conversations whose task was told to have ended. */
+  readonly completed: ReadonlySet<string>
+}
+
 /** All that a run may know and do. No HTTP, no store, no session. */
 export interface RunContext {
   /** Aborts when the run must stop. */
@@ -130,6 +151,10 @@ export interface RunContext {
   readonly headers: Readonly<Record<string, string>>
   /** The session has no title yet: the run may make one. */
   readonly untitled: boolean
+  /** Set when the run was begun by a process that has left it: it goes on from there. */
+  readonly resumed?: Resumption | undefined
+  /** Resolves when everything that the run has told is safe; rejects when it cannot be. */
+  committed(): Promise<void>
   settings(): RunSettings
   /** What the session has spent, in all its runs and those of its tasks. */
   spent(): Spending
@@ -220,4 +245,5 @@ export interface Agents {
   close(): Promise<void>
 }
 
+export { recallText } from './recall.ts'
 export { RunFailure } from './run-failure.ts'

@@ -97,8 +97,9 @@ async function* beginWork(
 }
 
 export function newWork({ file }: Team, context: RunContext, orders?: Orders): SharedWork {
-  const budgets = orders?.budgets ?? new Budgets(file, context)
-  return { budgets, stopwatch: new Stopwatch(), calls: 0, handoff: undefined, handoffs: 0 }
+  const { resumed } = context
+  const budgets = orders?.budgets ?? new Budgets(file, context, resumed?.budgets)
+  return { budgets, stopwatch: new Stopwatch(), resumed, calls: resumed?.calls ?? 0, handoff: undefined, handoffs: 0 }
 }
 
 function goingInCircles(): RunFailure {

@@ -1,7 +1,7 @@
 import type { ChatMessage, Item, Usage } from '../protocol/protocol.ts'
 import { sentHistory, sentMessages } from './sent-history.ts'
 
-const charactersPerToken = 3.5
+export const charactersPerToken = 3.5
 const perMessage = 5
 const perAttachment = 1500
 

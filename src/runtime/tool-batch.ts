@@ -15,7 +15,7 @@ export async function* toolBatch(
 ): AsyncGenerator<RuntimeEvent, void, void> {
   const wanted = work.agent.redact_secrets === true ? calls.map(redactedCall) : calls
   const outcomes = yield* told<RuntimeEvent, readonly CallOutcome[]>(
-    (tell, signal) => Promise.all(wanted.map((call) => carryOut({ ...work, signal }, call, tell))),
+    (teller, signal) => Promise.all(wanted.map((call) => carryOut({ ...work, signal }, call, teller))),
     work.signal,
   )
   const messages = outcomes.map((outcome) => toMessage(work.agent.Name, outcome))

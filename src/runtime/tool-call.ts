@@ -13,8 +13,10 @@ import {
 } from '../tools/tools.ts'
 import { type AgentAtWork, hookContext } from './agent-at-work.ts'
 import { shownArguments, withoutDescription } from './description-parameter.ts'
+import { resumedCall } from './resumed-call.ts'
 import { RunFailure } from './run-failure.ts'
 import type { RuntimeEvent } from './runtime.ts'
+import type { Teller } from './told.ts'
 
 /** Events that may wait for their reader before live output is left out; the result repeats it. */
 const mostWaiting = 256
@@ -29,20 +31,27 @@ export interface CallOutcome {
   readonly failure?: unknown
 }
 
-/** Tells an event; answers how many wait to be taken. */
-export type Tell = (event: RuntimeEvent) => number
+type Tell = Teller<RuntimeEvent>['tell']
 
-/** One call from the model's wish to its result: found, read, decided, carried out. Never throws: a defect is a failure. */
-export async function carryOut(work: AgentAtWork, call: ToolCall, tell: Tell): Promise<CallOutcome> {
+/**
+ * One call from the model's wish to its result: found, read, decided, carried out. Never throws: a defect is a failure.
+ * Nothing starts before that it starts is safe: no restart makes a call happen twice that must not.
+ */
+export async function carryOut(work: AgentAtWork, call: ToolCall, teller: Teller<RuntimeEvent>): Promise<CallOutcome> {
+  const { tell } = teller
+  const known = work.shared.resumed?.begun.get(call.id ?? '')
+  if (known !== undefined) return { call, result: known }
   const name = call.function.name ?? ''
   const tool = work.toolbox.tools.find((candidate) => candidate.name === name)
   if (tool === undefined) return answer(work, call, unknownTool(name), failed(missing(name, work)), tell)
   const read = readFields(tool.parameters, call.function.arguments)
   if (!read.ok) return answer(work, call, tool, read.result, tell)
   try {
+    const resumed = await resumedCall(work, call, tool)
+    if (resumed !== undefined) return answer(work, call, tool, resumed, tell)
     const decision = await decideCall(work, call, tool, withoutDescription(tool, read.args), tell)
     if (decision.refusal !== undefined) return answer(work, call, tool, failed(decision.refusal), tell)
-    return await run(work, call, tool, decision.args, tell)
+    return await run(work, call, tool, decision.args, teller)
   } catch (failure) {
     if (work.signal.aborted) {
       return answer(work, call, tool, failed('The call was stopped before it ended: the run was stopped.'), tell)
@@ -105,9 +114,18 @@ function rejectionOf({ reason }: Verdict): string {
   return `The user rejected the call${reason === undefined || reason === '' ? '.' : `: ${reason}`}`
 }
 
-async function run(work: AgentAtWork, call: ToolCall, tool: Tool, args: unknown, tell: Tell): Promise<CallOutcome> {
+async function run(
+  work: AgentAtWork,
+  call: ToolCall,
+  tool: Tool,
+  args: unknown,
+  { tell, taken }: Teller<RuntimeEvent>,
+): Promise<CallOutcome> {
   const called = { ...call, function: { name: tool.name, arguments: shownArguments(tool, call, args) } }
   tell({ type: 'tool_call', agent_name: work.agent.Name, tool_call: called, tool_definition: tool })
+  await taken()
+  await work.context.committed()
+  work.signal.throwIfAborted()
   const result = await work.toolbox.call(tool.name, args, callContext(work, call, tool, tell))
   const outcome = answer(work, call, tool, result, tell)
   if (work.toolbox.isOwn(tool.name)) return outcome
@@ -144,6 +162,7 @@ function callContext(
 ): CallContext {
   let waiting = 0
   return {
+    callId: call.id ?? '',
     signal,
     headers: context.headers,
     output: (output) => {

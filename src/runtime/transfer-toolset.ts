@@ -38,7 +38,7 @@ export function transferToolset(delegating: Delegating): Toolset {
     description: 'Gives a task to another agent, waits until it is done, and answers with what that agent says.',
     args: Task,
     annotations: readOnly('Give a task to another agent'),
-    run: async ({ agent, task, expected_output }, { signal }) => {
+    run: async ({ agent, task, expected_output }, { callId, signal }) => {
       const { agents, lineage, open } = delegating
       const { context, shared } = delegating.work()
       const target = chosen(agents, agent)
@@ -49,6 +49,7 @@ export function transferToolset(delegating: Delegating): Toolset {
         task: text,
         title: taskTitle(task),
         isBackground: false,
+        callId,
       })
       const ended = await unlessAborted(shared.stopwatch.hold(context.tasks.ended(begun.id)), signal)
       if (ended?.status === 'completed') return success(ended.output)

@@ -1,4 +1,6 @@
-import { newId, type Run, type RunTrigger, type StopReason, type Usage } from '../protocol/protocol.ts'
+import { newId, type Run, type StopReason, type Usage } from '../protocol/protocol.ts'
+import type { Resumption } from '../runtime/runtime.ts'
+import { SafePoint } from './safe-point.ts'
 
 const noUsage: Usage = { input_tokens: 0, output_tokens: 0, cached_input_tokens: 0, cached_write_tokens: 0 }
 
@@ -16,26 +18,30 @@ export class RunStopped extends Error {
   }
 }
 
+/** A run that begins now. */
+export function newRun(
+  begin: Pick<Run, 'session_id' | 'agent' | 'agent_name' | 'trigger' | 'first_seq'> &
+    Partial<Pick<Run, 'root_run_id' | 'on_disconnect' | 'additional_prompt'>>,
+): Run {
+  const started_at = new Date().toISOString()
+  return { ...begin, run_id: newId(), status: 'running', started_at, usage: noUsage, cost: 0 }
+}
+
 /** A run while it goes on. */
 export class ActiveRun {
   readonly #abort = new AbortController()
   readonly #ended = Promise.withResolvers<Run>()
+  /** What would be lost if it were left now. */
+  readonly safePoint = new SafePoint()
+  /** What a former process has done of it. */
+  readonly past: Resumption | undefined
   #state: Run
   /** The inputs that were waiting when the stop was asked for. */
   held: ReadonlySet<string> = new Set()
 
-  constructor(begin: {
-    readonly session_id: string
-    readonly agent: string
-    readonly agent_name: string
-    readonly trigger: RunTrigger
-    readonly first_seq: number
-    readonly root_run_id?: string | undefined
-  }) {
-    const started_at = new Date().toISOString()
-    const { root_run_id, ...rest } = begin
-    const root = root_run_id === undefined ? {} : { root_run_id }
-    this.#state = { ...rest, ...root, run_id: newId(), status: 'running', started_at, usage: noUsage, cost: 0 }
+  constructor(state: Run, past?: Resumption) {
+    this.#state = state
+    this.past = past
   }
 
   get id(): string {
@@ -77,6 +83,12 @@ export class ActiveRun {
   /** Records who wants the run stopped, and why, for the end that is to come. */
   cancel({ by, reason }: StopRequest): void {
     this.#state = { ...this.#state, canceled: { by, reason, at: new Date().toISOString() } }
+  }
+
+  /** Records that the next process goes on with it. */
+  handOver(): Run {
+    this.#state = { ...this.#state, handed_over: true }
+    return this.#state
   }
 
   /** Aborts everything that the run does. */

@@ -2,6 +2,7 @@ import type { LogPage } from '../event-log/event-log.ts'
 import type {
   InputMessage,
   Message,
+  OnDisconnect,
   Run,
   RunTrigger,
   SessionDetails,
@@ -14,7 +15,9 @@ import type { ItemRange } from '../store/store.ts'
 export interface RunOptions {
   readonly messages: readonly InputMessage[]
   readonly model?: string | undefined
-  readonly trigger?: RunTrigger | undefined
+  readonly trigger?: RunTrigger
+  /** What becomes of a run that a connection starts, when its reader leaves. */
+  readonly onDisconnect?: OnDisconnect | undefined
   /** Of the request that wants the run, for its agent; kept nowhere, and gone with the run. */
   readonly headers?: Readonly<Record<string, string>> | undefined
 }

@@ -1,8 +1,8 @@
+import { setTimeout as wait } from 'node:timers/promises'
 import { Refusal } from '../protocol/protocol.ts'
 import type { Agents } from '../runtime/runtime.ts'
 import type { Store } from '../store/store.ts'
 import type { SessionMap } from './session-map.ts'
-import { settledWithin } from './wait.ts'
 
 export type ManagerPhase = 'starting' | 'ready' | 'draining' | 'closed'
 
@@ -23,6 +23,8 @@ export interface LifecycleOptions {
   readonly onDefect?: ((error: unknown) => void) | undefined
 }
 
+/** How often it is looked whether all runs have come to rest. */
+const lookEveryMs = 10
 const hourMs = 60 * 60_000
 const keyLifeMs = 24 * hourMs
 
@@ -74,7 +76,9 @@ export class Lifecycle {
 
   async drain(graceMs: number): Promise<void> {
     if (this.#phase === 'ready') this.#phase = 'draining'
-    await settledWithin(Promise.allSettled(this.#sessions.loaded.map((session) => session.left())), graceMs)
+    const end = performance.now() + graceMs
+    while (performance.now() < end && this.#sessions.loaded.some((session) => !session.isAtRest))
+      await wait(lookEveryMs)
   }
 
   close(): Promise<void> {

@@ -1,9 +1,10 @@
-import { type ForeignEvent, Refusal, usedUp } from '../protocol/protocol.ts'
+import { type ForeignEvent, Refusal, type Run, usedUp } from '../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord } from '../store/store.ts'
 import type { ActiveRun } from './active-run.ts'
 import { type Attachment, Attachments, type EventSource } from './attachments.ts'
 import { Gate } from './gate.ts'
-import { endInterruptedRun } from './interrupted-run.ts'
+import { endLeftRun, fateOf, takeUp } from './left-run.ts'
+import { compactAgain, readyAgain } from './resumption.ts'
 import { RunControl, type RunPlan } from './run-control.ts'
 import { RuntimeKeeper } from './runtime-keeper.ts'
 import { SessionAnswers } from './session-answers.ts'
@@ -12,7 +13,7 @@ import { SessionInputs } from './session-inputs.ts'
 import { SessionRuns } from './session-runs.ts'
 import { SessionSettings } from './session-settings.ts'
 import { type Count, SessionState, type Surroundings } from './session-state.ts'
-import type { SessionTasks } from './session-tasks.ts'
+import type { Parent, SessionTasks } from './session-tasks.ts'
 import { SessionViews } from './session-views.ts'
 import { settledWithin } from './wait.ts'
 
@@ -61,7 +62,7 @@ export class LiveSession {
     this.editor = new SessionEditor(this.#state, this.#gate)
     this.#life = { onGone: () => onGone(this), visits: 0, lastUsed: performance.now() }
     const [newest] = isNew ? [] : around.store.runs(record.id, { limit: 1 }).entries
-    if (newest?.status === 'running') endInterruptedRun(this.#state, newest)
+    if (newest?.status === 'running') this.#takeUp(newest)
   }
 
   /** The tasks that agents of this session have handed over. */
@@ -99,6 +100,11 @@ export class LiveSession {
   /** It runs, or something is attached to it. */
   get isActive(): boolean {
     return !this.#control.isIdle || !this.attachments.isEmpty
+  }
+
+  /** Nothing would be lost if the process ended now. */
+  get isAtRest(): boolean {
+    return this.#control.isAtRest
   }
 
   /** Nothing more may be spent in this session. */
@@ -191,8 +197,9 @@ export class LiveSession {
     return this.#gate.left()
   }
 
-  /** What was recorded before is still committed. */
+  /** Leaves the run to the next process. What was recorded before is still committed. */
   stopRecording(): void {
+    this.#control.handOver()
     this.#state.recorder.leave()
   }
 
@@ -205,6 +212,30 @@ export class LiveSession {
     await settledWithin(this.#emptied, leavingMs)
     await this.settled().catch(() => {})
     this.#state.log.close()
+  }
+
+  /** Goes on with a run that a former process has left, or ends it. */
+  #takeUp(left: Run): void {
+    const { above, around, record } = this.#state
+    const task = above?.tasks.expect(this, left)
+    if (task !== undefined) this.#state.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
+    const isLost = left.trigger === 'delegation' && task === undefined
+    const fate = isLost ? 'interrupted' : fateOf(left, record, around.recovery)
+    if (fate !== 'resume' && fate !== 'ask') {
+      const ended = endLeftRun(this.#state, left, fate)
+      // Who waits for it finds it ended.
+      if (task?.lease === undefined) task?.onEnd(ended)
+      this.#state.workAlone()
+      return
+    }
+    const { cause, ...taken } = takeUp(this.#state, left)
+    const lease = () => task?.lease ?? this.#gate.leaseCurrent()
+    const run = this.#control.resume(taken, {
+      getReady: (again) => readyAgain(this.#state, again, { asks: fate === 'ask', cause, lease }),
+      work: left.trigger === 'compaction' ? compactAgain(left) : undefined,
+      onEnd: task?.onEnd,
+    })
+    task?.begun(run)
   }
 
   /** Keeps the session loaded while somebody works with it. Refuses when it is gone, or about to go. */
@@ -256,14 +287,6 @@ export class LiveSession {
     this.#state.log.close()
     this.attachments.end()
   }
-}
-
-/** The session that a task is for. */
-interface Parent {
-  readonly state: SessionState
-  readonly rootRunId: string
-  /** Which events are told there too. */
-  tells(event: ForeignEvent): boolean
 }
 
 /** Who uses the session, and who wants to know when it is gone. */

@@ -17,6 +17,8 @@ export function runContext(
     },
     modelOf: (agent) => state.record.agent_model_overrides?.[agent],
     conversation: state.id,
+    resumed: run.past,
+    committed: () => state.recorder.settled(),
     untitled: record.title === '' && record.parent_id === undefined,
     settings: () => ({
       safety_policy: state.record.safety_policy ?? '',

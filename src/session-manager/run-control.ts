@@ -1,11 +1,22 @@
-import { type FailureCode, type InputMessage, Refusal, type RunTrigger, type StopReason } from '../protocol/protocol.ts'
+import {
+  type FailureCode,
+  type InputMessage,
+  type OnDisconnect,
+  Refusal,
+  type Run,
+  type RunTrigger,
+  type StopReason,
+} from '../protocol/protocol.ts'
 import { type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
-import { ActiveRun, RunStopped, type StopRequest } from './active-run.ts'
+import { ActiveRun, newRun, RunStopped, type StopRequest } from './active-run.ts'
+import { isTakenUp, type TakenUp } from './left-run.ts'
+import { NotResumed } from './resumption.ts'
 import { runContext } from './run-context.ts'
 import { recordEvent } from './run-record.ts'
 import type { SessionState } from './session-state.ts'
 import { SessionTasks } from './session-tasks.ts'
 import { interrupted } from './transcript.ts'
+import { unlessAborted } from './wait.ts'
 
 /** A runtime in use. Whoever leased it releases it. */
 export interface RuntimeLease {
@@ -22,14 +33,32 @@ export interface RunPlan {
   /** A model reference for the agent, from this run on. */
   readonly model?: string | undefined
   readonly trigger: RunTrigger
+  /** Of a run that a connection starts. */
+  readonly onDisconnect?: OnDisconnect | undefined
+  /** Of a compaction. */
+  readonly additionalPrompt?: string | undefined
   /** What the runtime carries out; its `run` unless told. */
-  readonly work?: ((context: RunContext) => AsyncGenerator<RuntimeEvent, StopReason, void>) | undefined
+  readonly work?:
+    | ((context: RunContext, runtime: Runtime) => AsyncGenerator<RuntimeEvent, StopReason, void>)
+    | undefined
   /** Of a task: the run at the top that it belongs to. */
   readonly rootRunId?: string | undefined
   /** Of the request behind the run; none for one that the queue starts. */
   readonly headers?: Readonly<Record<string, string>> | undefined
   /** Is called in the breath in which the run ends. */
-  readonly onEnd?: ((run: ActiveRun) => void) | undefined
+  readonly onEnd?: ((run: Run) => void) | undefined
+}
+
+/** A run that goes on in this process: what it needs comes when it may. */
+export interface ResumePlan extends Pick<RunPlan, 'work' | 'onEnd'> {
+  /** Gets ready what it needs; throws when the run cannot go on. */
+  getReady(run: ActiveRun): Promise<RuntimeLease>
+}
+
+interface Drive extends Pick<RunPlan, 'headers' | 'work' | 'onEnd'> {
+  /** To be released also when the run does not come to it. */
+  readonly lease?: RuntimeLease | undefined
+  getReady(run: ActiveRun): Promise<RuntimeLease>
 }
 
 interface Ending {
@@ -46,6 +75,7 @@ export class RunControl {
   readonly #begun = Promise.withResolvers<void>()
   #current: ActiveRun | undefined
   #driving: Promise<void> = Promise.resolve()
+  #isPaused = false
   /** The start from the queue that is under way; a stop takes it back. */
   #pendingStart: Promise<void> | undefined
 
@@ -75,14 +105,18 @@ export class RunControl {
     const { runtime, source } = lease
     const agent = { source, name: runtime.agent }
     const first_seq = log.head + 1
-    const run = new ActiveRun({
-      session_id: this.#state.id,
-      agent: source,
-      agent_name: agent.name,
-      trigger: plan.trigger,
-      first_seq,
-      root_run_id: plan.rootRunId,
-    })
+    const run = new ActiveRun(
+      newRun({
+        session_id: this.#state.id,
+        agent: source,
+        agent_name: agent.name,
+        trigger: plan.trigger,
+        on_disconnect: plan.onDisconnect,
+        additional_prompt: plan.additionalPrompt,
+        first_seq,
+        root_run_id: plan.rootRunId,
+      }),
+    )
     this.#current = run
     const choice = plan.model === undefined || plan.model === '' ? {} : this.#state.modelChoice(agent.name, plan.model)
     // A run that only compacts the history lets nothing go on.
@@ -94,9 +128,35 @@ export class RunControl {
     for (const message of plan.messages) this.#state.addUserMessage(message, run.id)
     recorder.event({ type: 'stream_started', agent_name: agent.name }, run.id)
     recorder.save({ kind: 'run.put', run: run.state })
+    this.#driving = this.#drive(run, { ...plan, getReady: async () => lease })
+    this.#begun.resolve()
+    return run
+  }
+
+  /** Goes on with a run of a former process, beyond the limit of runs: it was accepted. */
+  resume({ run: state, past }: Pick<TakenUp, 'run' | 'past'>, plan: ResumePlan): ActiveRun {
+    const run = new ActiveRun(state, past)
+    this.#current = run
+    this.#state.around.slots.takeBeyond()
     this.#driving = this.#drive(run, plan)
     this.#begun.resolve()
     return run
+  }
+
+  /** Nothing would be lost if the process ended now: the next one goes on with the run, and with those it waits for. */
+  get isAtRest(): boolean {
+    const run = this.#current
+    if (run === undefined || this.#isPaused) return true
+    if (!this.#isTakenUp(run) || !run.safePoint.isSafeBut(this.tasks.atRest)) return false
+    return !this.#state.requests.isEmpty || this.tasks.atRest.size > 0
+  }
+
+  /** Records that the next process goes on with the run. */
+  handOver(): void {
+    const run = this.#current
+    if (run !== undefined && this.#isTakenUp(run)) {
+      this.#state.recorder.save({ kind: 'run.put', run: run.handOver() })
+    }
   }
 
   /** Stops the current run: withdraws its requests, then aborts it. Asking again changes nothing. */
@@ -175,22 +235,24 @@ export class RunControl {
       : { policy_pending: false, safety_policy: policy, tools_approved: policy === 'autonomous' }
   }
 
-  async #drive(run: ActiveRun, { lease, work, headers = {}, onEnd }: RunPlan): Promise<void> {
-    const { runtime, release } = lease
+  async #drive(run: ActiveRun, { getReady, headers = {}, work, onEnd, ...plan }: Drive): Promise<void> {
+    let { lease } = plan
     let ending: Ending
     try {
       await this.#state.recorder.settled()
-      const tasks = this.tasks.of(run, lease.source, headers)
+      lease = await getReady(run)
+      const { runtime, source } = lease
+      const tasks = this.tasks.of(run, source, headers)
       const context = runContext(this.#state, run, runtime, { tasks, headers })
-      ending = { reason: await this.#record(run, work?.(context) ?? runtime.run(context)) }
+      ending = { reason: await this.#record(run, work?.(context, runtime) ?? runtime.run(context)) }
     } catch (cause) {
       ending = run.signal.aborted ? { reason: 'canceled' } : this.#judge(cause)
     }
     await this.tasks.leave(run)
-    await release().catch((cause: unknown) => this.#state.around.onDefect(cause))
+    await lease?.release().catch((cause: unknown) => this.#state.around.onDefect(cause))
     this.#finish(run, run.isStopping ? { reason: 'canceled' } : ending)
     try {
-      onEnd?.(run)
+      onEnd?.(run.state)
     } catch (cause) {
       this.#state.around.onDefect(cause)
     }
@@ -201,9 +263,11 @@ export class RunControl {
       for (;;) {
         const step = await events.next()
         if (step.done === true) return step.value
+        run.safePoint.note(step.value)
         recordEvent(this.#state, run, step.value)
         const { pressure } = this.#state.recorder
         if (pressure !== undefined) await pressure
+        if (this.#state.around.isLeaving()) await this.#pauseIfSafe(run)
       }
     } finally {
       // When it was not the runtime that ended, it must let go of what it holds.
@@ -211,9 +275,31 @@ export class RunControl {
     }
   }
 
+  /** A run that the next process goes on with stops where nothing is lost. */
+  async #pauseIfSafe(run: ActiveRun): Promise<void> {
+    if (!this.#isTakenUp(run) || !run.safePoint.isSafeBut(new Set())) return
+    this.#isPaused = true
+    await unlessAborted(new Promise(() => {}), run.signal).finally(() => {
+      this.#isPaused = false
+    })
+  }
+
+  /** The next process goes on with the run. */
+  get isTakenUp(): boolean {
+    return this.#current !== undefined && this.#isTakenUp(this.#current)
+  }
+
+  /** A task goes on if the run goes on that waits for it. */
+  #isTakenUp({ state }: ActiveRun): boolean {
+    const { record, around, above } = this.#state
+    if (!isTakenUp(state, record, around.recovery)) return false
+    return state.trigger !== 'delegation' || above?.runs.isTakenUp === true
+  }
+
   #judge(cause: unknown): Ending {
     if (cause instanceof RunFailure)
       return { reason: cause.reason, error: { code: cause.code, message: cause.message } }
+    if (cause instanceof NotResumed) return { reason: 'interrupted', error: cause.error }
     if (cause instanceof Refusal && cause.code === 'store_unavailable') {
       return { reason: 'error', error: { code: 'store_unavailable', message: cause.message } }
     }

@@ -8,6 +8,7 @@ import {
   type Message,
   type Permissions,
   type QueueState,
+  type Recovery,
   Refusal,
   type Request,
   type ResumeBody,
@@ -70,6 +71,12 @@ export interface SessionManagerOptions {
   readonly ringCapacity?: number | undefined
   /** What is kept of a log: events younger than so many milliseconds, and of those the newest; all when nothing is said. */
   readonly eventRetention?: { readonly ageMs: number; readonly newest?: number | undefined } | undefined
+  /** What becomes of runs that the process before has left, where their session does not say; `resume` when nothing is said. */
+  readonly recovery?: Recovery | undefined
+  /** How often a run is begun at most, after crashes; 3 when nothing is said. */
+  readonly recoveryAttempts?: number | undefined
+  /** Milliseconds before its second attempt, twice as long before each further one; 500 when nothing is said. */
+  readonly recoveryDelayMs?: number | undefined
   /** Sessions may only work below this directory. */
   readonly workingDirRoot?: string | undefined
   /** Where sessions work that name no directory; without it where the process works. */
@@ -105,7 +112,13 @@ export class SessionManager {
       slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
       workingDir: options.workingDir,
       ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
+      recovery: {
+        recovery: options.recovery ?? 'resume',
+        attempts: options.recoveryAttempts ?? 3,
+        delayMs: options.recoveryDelayMs ?? 500,
+      },
       isDraining: () => this.#life.phase !== 'ready',
+      isLeaving: () => this.#life.phase === 'draining' || this.#life.phase === 'closed',
       onDefect: (error) => options.onDefect?.(error),
     })
     this.#life = new Lifecycle(this.#sessions, options)
@@ -287,8 +300,8 @@ export class SessionManager {
   /** Begins a run. Refuses, before anything is changed, what cannot be run. */
   runSession(id: string, agent: AgentRef, options: RunOptions): Promise<StartedRun> {
     return this.#visit(id, async (session) => {
-      const { messages, model, trigger = 'detached', headers } = options
-      const run = await session.runs.start({ agent, messages: newInput(messages), model, trigger, headers })
+      const { messages, ...rest } = options
+      const run = await session.runs.start({ trigger: 'detached', ...rest, agent, messages: newInput(messages) })
       this.#first.resolve()
       const { first_seq } = run.state
       return {

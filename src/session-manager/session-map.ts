@@ -14,10 +14,11 @@ export class SessionMap {
   readonly #loaded = new Map<string, LiveSession>()
   readonly #sweeper: NodeJS.Timeout
 
-  constructor(around: Omit<Surroundings, 'add' | 'peek' | 'below'>) {
+  constructor(around: Omit<Surroundings, 'add' | 'find' | 'peek' | 'below'>) {
     this.#around = {
       ...around,
       add: (record) => this.add(record),
+      find: (id) => this.find(id),
       peek: (id) => this.peek(id),
       below: (id) => this.below(id),
     }
@@ -30,6 +31,16 @@ export class SessionMap {
 
   peek(id: string): LiveSession | undefined {
     return this.#loaded.get(id)
+  }
+
+  /** The session, loaded if need be; `undefined` when there is none. */
+  find(id: string): LiveSession | undefined {
+    try {
+      return this.open(id)
+    } catch (refusal) {
+      if (refusal instanceof Refusal && refusal.code === 'unknown_session') return undefined
+      throw refusal
+    }
   }
 
   /** The session, loaded if need be. Throws `Refusal('unknown_session')`. */

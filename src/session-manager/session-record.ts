@@ -1,5 +1,5 @@
 import { newId, type SafetyPolicy, type SessionTemplate } from '../protocol/protocol.ts'
-import type { SessionRecord } from '../store/store.ts'
+import type { SessionRecord, TaskOrigin } from '../store/store.ts'
 
 /** A new session as its creator wants it. `working_dir` is checked already. */
 export function newRecord(template: SessionTemplate, working_dir: string | undefined): SessionRecord {
@@ -22,6 +22,7 @@ export function newRecord(template: SessionTemplate, working_dir: string | undef
     agent_model_overrides: template.agent_model_overrides ?? undefined,
     custom_models_used: template.custom_models_used ?? undefined,
     budget: template.budget ?? undefined,
+    recovery: template.recovery,
     starred: false,
     input_tokens: 0,
     output_tokens: 0,
@@ -35,6 +36,7 @@ export function newRecord(template: SessionTemplate, working_dir: string | undef
 export function childRecord(
   parent: SessionRecord,
   task: { readonly title: string; readonly isBackground: boolean },
+  task_of: TaskOrigin,
 ): SessionRecord {
   return {
     ...newRecord({ title: task.title }, parent.working_dir),
@@ -44,7 +46,9 @@ export function childRecord(
     agent_model_overrides: parent.agent_model_overrides,
     custom_models_used: parent.custom_models_used,
     ...(task.isBackground || parent.non_interactive === true ? { non_interactive: true } : {}),
+    recovery: parent.recovery,
     parent_id: parent.id,
+    task_of,
   }
 }
 

@@ -1,5 +1,5 @@
-import { type InputMessage, Refusal, type Run, type RunTrigger } from '../protocol/protocol.ts'
-import type { AgentRef, CompactionRequest, Runtime } from '../runtime/runtime.ts'
+import { type InputMessage, type OnDisconnect, Refusal, type Run, type RunTrigger } from '../protocol/protocol.ts'
+import type { AgentRef, CompactionRequest, RunContext, Runtime } from '../runtime/runtime.ts'
 import type { ActiveRun, StopRequest } from './active-run.ts'
 import { type Gate, switchOf } from './gate.ts'
 import type { RunControl, RunPlan, RuntimeLease } from './run-control.ts'
@@ -12,6 +12,7 @@ export interface RunRequest {
   readonly messages: readonly InputMessage[]
   readonly model?: string | undefined
   readonly trigger: RunTrigger
+  readonly onDisconnect?: OnDisconnect | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
 }
 
@@ -30,6 +31,11 @@ export class SessionRuns {
   /** The run that goes on, if any. */
   get current(): ActiveRun | undefined {
     return this.#control.current
+  }
+
+  /** The next process goes on with the run that goes on here. */
+  get isTakenUp(): boolean {
+    return this.#control.isTakenUp
   }
 
   /** Loads what the run needs, then decides. Resolves when the beginning is committed. */
@@ -51,7 +57,8 @@ export class SessionRuns {
       const { runtime, release } = plan.lease
       const compact = runtime.compact?.bind(runtime)
       if (compact !== undefined && this.current === undefined) {
-        const run = await this.#begin({ ...plan, work: (context) => compact(context, request) })
+        const work = (context: RunContext) => compact(context, request)
+        const run = await this.#begin({ ...plan, additionalPrompt: request.prompt, work })
         return { run, isNew: true }
       }
       await release()
@@ -74,7 +81,7 @@ export class SessionRuns {
   }
 
   /** Gets a run ready whose beginning may still be refused. */
-  async #prepare({ agent, messages, model = '', headers, trigger }: RunRequest): Promise<RunPlan> {
+  async #prepare({ agent, messages, model = '', headers, trigger, onDisconnect }: RunRequest): Promise<RunPlan> {
     this.#gate.decide('run')
     this.#state.load()
     let lease = await this.#lease(agent)
@@ -86,7 +93,7 @@ export class SessionRuns {
         lease = other
       }
       if (model !== '') await switchOf(lease.runtime).check(model)
-      return { lease, messages: said.messages, model, headers, trigger }
+      return { lease, messages: said.messages, model, headers, trigger, onDisconnect }
     } catch (refusal) {
       await lease.release()
       throw refusal

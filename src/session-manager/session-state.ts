@@ -4,6 +4,7 @@ import type { ForeignEvent, InputMessage, Message, Request, Spending } from '../
 import type { Agents, CompactionRequest } from '../runtime/runtime.ts'
 import type { InputRecord, ItemBody, ItemRange, ItemRecord, SessionRecord, Store } from '../store/store.ts'
 import { InputQueue } from './input-queue.ts'
+import type { RecoveryPolicy } from './left-run.ts'
 import type { LiveSession } from './live-session.ts'
 import { Recorder } from './recorder.ts'
 import { Requests } from './requests.ts'
@@ -21,14 +22,19 @@ export interface Surroundings {
   /** Where sessions work that name no directory. */
   readonly workingDir: string | undefined
   readonly ring: { readonly events: number; readonly bytes: number }
+  readonly recovery: RecoveryPolicy
   /** Loads a session that is new. */
   add(record: SessionRecord): LiveSession
+  /** The session, loaded if need be; `undefined` when there is none. */
+  find(id: string): LiveSession | undefined
   /** A session that is loaded. */
   peek(id: string): LiveSession | undefined
   /** The sessions below one that are loaded, the lowest first. */
   below(id: string): readonly LiveSession[]
-  /** True once the server takes no new work. */
+  /** True while the server takes no new work. */
   isDraining(): boolean
+  /** True once the process is about to end: runs that the next one goes on with stop where nothing is lost. */
+  isLeaving(): boolean
   /** Is told of what must not happen, once. */
   onDefect(error: unknown): void
 }

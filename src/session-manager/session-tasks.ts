@@ -1,11 +1,20 @@
 import { type ForeignEvent, Refusal, type Run } from '../protocol/protocol.ts'
-import type { Delegation, RunContext, Task, Tasks } from '../runtime/runtime.ts'
+import {
+  type Delegation,
+  type RunContext,
+  type Runtime,
+  recallText,
+  type Task,
+  type Tasks,
+} from '../runtime/runtime.ts'
+import type { TaskOrigin } from '../store/store.ts'
 import type { ActiveRun, StopRequest } from './active-run.ts'
 import type { LiveSession } from './live-session.ts'
+import type { RuntimeLease } from './run-control.ts'
 import { childRecord } from './session-record.ts'
 import type { SessionState } from './session-state.ts'
 import { toSession } from './session-view.ts'
-import { lastText } from './transcript.ts'
+import { isAnswer, lastText } from './transcript.ts'
 
 /** Of the sessions that carried out tasks, the newest that are looked at. */
 const mostRemembered = 100
@@ -13,8 +22,30 @@ const mostRemembered = 100
 interface RunningTask {
   readonly session: LiveSession
   readonly run: ActiveRun
+  readonly callId: string
   /** The run that waits for it; `undefined` when nobody does. */
   readonly waiting: ActiveRun | undefined
+  /** Of a task that goes on after a restart: its runtime comes when the run that waits for it has come to it again. */
+  readonly adopted?: PromiseWithResolvers<RuntimeLease> | undefined
+}
+
+/** A task that goes on after a restart. */
+export interface ExpectedTask {
+  readonly parent: Parent
+  /** Comes when the run that waits for it has come to it again; `undefined` when nobody waits. */
+  readonly lease: Promise<RuntimeLease> | undefined
+  /** It goes on in this run. */
+  begun(run: ActiveRun): void
+  /** Is called in the breath in which the run ends. */
+  onEnd(run: Run): void
+}
+
+/** The session that a task is for. */
+export interface Parent {
+  readonly state: SessionState
+  readonly rootRunId: string
+  /** Which events are told there too. */
+  tells(event: ForeignEvent): boolean
 }
 
 /** What is told above of a task that nobody waits for: what it costs. */
@@ -29,6 +60,8 @@ const own: ReadonlySet<string> = new Set(['session_title', 'session_updated', 's
 export class SessionTasks {
   readonly #state: SessionState
   readonly #running = new Set<RunningTask>()
+  /** Sessions whose task was found again by its call. */
+  readonly #isAdopted = new Set<string>()
 
   constructor(state: SessionState) {
     this.#state = state
@@ -41,6 +74,31 @@ export class SessionTasks {
   /** Resolves when everything that was decided by the sessions that carry them out is committed. */
   async settled(): Promise<void> {
     await Promise.all([...this.#running].map(({ session }) => session.settled()))
+  }
+
+  /** The calls whose tasks could be left now: the next process goes on with them. */
+  get atRest(): ReadonlySet<string> {
+    return new Set([...this.#running].flatMap(({ session, callId }) => (session.isAtRest ? callId : [])))
+  }
+
+  /**
+   * What a session needs to go on with its task, which a former process has left running. Nothing when the run that waited
+   * for it is over.
+   */
+  expect(session: LiveSession, left: Run): ExpectedTask | undefined {
+    const { task_of } = session.record
+    const waiting = this.#state.around.peek(this.#state.id)?.runs.current
+    const isBackground = left.trigger === 'background'
+    if (task_of === undefined || (!isBackground && waiting?.id !== task_of.run_id)) return undefined
+    const adopted = isBackground ? undefined : Promise.withResolvers<RuntimeLease>()
+    adopted?.promise.catch(() => {})
+    const { call_id: callId } = task_of
+    return {
+      parent: this.#parentOf(left.root_run_id ?? task_of.run_id, isBackground),
+      lease: adopted?.promise,
+      begun: (run) => this.#add({ session, run, callId, waiting: isBackground ? undefined : waiting, adopted }),
+      onEnd: (run) => this.#end(session, run, task_of),
+    }
   }
 
   /** The tasks as a run sees them. */
@@ -77,53 +135,85 @@ export class SessionTasks {
     delegation: Delegation,
   ): Promise<Task> {
     run.signal.throwIfAborted()
-    const { isBackground, task: text } = delegation
-    const session = this.#state.around.add(childRecord(this.#state.record, delegation))
+    const found = this.#findAgain(run, source, delegation)
+    if (found !== undefined) return found
+    const { callId, isBackground, recall = false, task: text } = delegation
+    const origin = { run_id: run.id, call_id: callId, recall }
+    const session = this.#state.around.add(childRecord(this.#state.record, delegation, origin))
     this.#state.add({ kind: 'sub_session', session_id: session.id })
     const runtime = delegation.open()
-    if (!isBackground) this.#tellSwitch(run, { switching: true, from_agent: this.#agent, to_agent: runtime.agent })
-    const rootRunId = run.state.root_run_id ?? run.id
-    const tells = ({ type }: ForeignEvent): boolean => (isBackground ? costs.has(type) : !own.has(type))
+    if (!isBackground) this.#tellSwitch(run.id, { switching: true, from_agent: this.#agent, to_agent: runtime.agent })
     const task: RunningTask = {
       session,
       run: session.beginTask(text, {
-        parent: { state: this.#state, rootRunId, tells },
-        lease: { runtime, source, release: () => runtime.close() },
+        parent: this.#parentOf(run.state.root_run_id ?? run.id, isBackground),
+        lease: leaseOf(runtime, source),
         headers,
         trigger: isBackground ? 'background' : 'delegation',
-        onEnd: () => this.#end(task, run, delegation),
+        onEnd: (ended) => this.#end(session, ended, origin),
       }),
+      callId,
       waiting: isBackground ? undefined : run,
     }
-    this.#running.add(task)
-    const forget = (): unknown => this.#running.delete(task)
-    task.run.ended.then(forget, forget)
+    this.#add(task)
     await Promise.all([session.settled(), this.#state.recorder.settled()])
     return viewOf(session.id, session.record.agent?.name ?? '', task.run.state, session.views.lastText)
   }
 
+  #parentOf(rootRunId: string, isBackground: boolean): Parent {
+    const tells = ({ type }: ForeignEvent): boolean => (isBackground ? costs.has(type) : !own.has(type))
+    return { state: this.#state, rootRunId, tells }
+  }
+
+  #add(task: RunningTask): void {
+    this.#running.add(task)
+    const forget = (): unknown => this.#running.delete(task)
+    task.run.ended.then(forget, forget)
+  }
+
+  /** The task that the same call has begun in a former process: it goes on, or has ended meanwhile. */
+  #findAgain(run: ActiveRun, source: string, { callId, isBackground, open }: Delegation): Task | undefined {
+    if (run.past === undefined) return undefined
+    const { items } = this.#state.transcript
+    const last = items.findLastIndex(({ body }) => body.kind === 'message' && isAnswer(body.message))
+    const found = items.slice(last + 1).flatMap(({ body }) => {
+      const session = body.kind === 'sub_session' ? this.#state.around.find(body.session_id) : undefined
+      const origin = session?.record.task_of
+      return session !== undefined && origin?.call_id === callId && origin.run_id === run.id ? session : []
+    })
+    const session = found.find(({ id }) => !this.#isAdopted.has(id))
+    if (session === undefined) return undefined
+    this.#isAdopted.add(session.id)
+    const task = this.#find(session.id)
+    if (task?.adopted !== undefined) task.adopted.resolve(leaseOf(open(), source))
+    else if (!isBackground && task === undefined && !run.past.completed.has(session.id))
+      this.#tellEnd(session, run.id, true)
+    const ended = task?.run.state ?? this.#storedRun(session.id)
+    return ended && this.#view(session.id, ended)
+  }
+
   /** In the breath in which the run of a task ends. */
-  #end(task: RunningTask, run: ActiveRun, { recall }: Delegation): void {
-    const { session } = task
+  #end(session: LiveSession, run: Run, { run_id, recall }: TaskOrigin): void {
     session.workAlone()
+    this.#tellEnd(session, run_id, run.trigger === 'delegation')
+    if (!recall || run.status === 'canceled') return
+    this.#recall(recallText(viewOf(session.id, session.record.agent?.name ?? '', run, session.views.lastText)))
+  }
+
+  #tellEnd(session: LiveSession, runId: string, isWaited: boolean): void {
     const { id, recorder } = this.#state
     const sub_session = toSession(session.record, session.views.tree({ from: 0 }, new Set()).items)
     const agent_name = session.record.agent?.name ?? ''
-    recorder.event({ type: 'sub_session_completed', agent_name, parent_session_id: id, sub_session }, run.id)
-    if (task.waiting !== undefined) {
-      this.#tellSwitch(run, { switching: false, from_agent: agent_name, to_agent: this.#agent })
-    }
-    if (recall !== undefined && task.run.state.status !== 'canceled') {
-      this.#recall(recall(viewOf(session.id, agent_name, task.run.state, session.views.lastText)))
-    }
+    recorder.event({ type: 'sub_session_completed', agent_name, parent_session_id: id, sub_session }, runId)
+    if (isWaited) this.#tellSwitch(runId, { switching: false, from_agent: agent_name, to_agent: this.#agent })
   }
 
   get #agent(): string {
     return this.#state.record.agent?.name ?? ''
   }
 
-  #tellSwitch(run: ActiveRun, change: { switching: boolean; from_agent: string; to_agent: string }): void {
-    this.#state.recorder.event({ type: 'agent_switching', agent_name: change.from_agent, ...change }, run.id)
+  #tellSwitch(runId: string, change: { switching: boolean; from_agent: string; to_agent: string }): void {
+    this.#state.recorder.event({ type: 'agent_switching', agent_name: change.from_agent, ...change }, runId)
   }
 
   /** Said to the run that goes on, or else in a run of its own. A queue that is full has no place for it. */
@@ -175,6 +265,10 @@ async function stopped({ session, run }: RunningTask, request: StopRequest): Pro
   session.runs.interrupt(run, request)
   // One that cannot be committed has ended too.
   await Promise.all([run.ended.catch(() => {}), session.tasks.stopBackground(request)])
+}
+
+function leaseOf(runtime: Runtime, source: string): RuntimeLease {
+  return { runtime, source, release: () => runtime.close() }
 }
 
 function viewOf(id: string, agent: string, { status, reason, error }: Run, output: string): Task {

@@ -68,6 +68,11 @@ export function interrupted({ partial: _, ...message }: Message): Message {
   return { ...message, message: { ...message.message, finish_reason: 'interrupted', created_at } }
 }
 
+/** What a model has said as a whole. */
+export function isAnswer({ message }: Message): boolean {
+  return message.role === 'assistant' && message.finish_reason !== 'interrupted'
+}
+
 export function toItem({ id, body }: ItemRecord): Item {
   switch (body.kind) {
     case 'message':

@@ -8,3 +8,13 @@ export async function settledWithin(promise: Promise<unknown>, milliseconds: num
     clearTimeout(timer)
   }
 }
+
+/** The same as the promise, or a rejection with the signal's reason as soon as that aborts. */
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const abort = () => reject(signal.reason)
+    if (signal.aborted) abort()
+    signal.addEventListener('abort', abort, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
+}

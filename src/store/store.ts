@@ -19,10 +19,20 @@ export interface SessionRecord extends Omit<Session, 'messages'> {
   readonly agent?: SessionAgent | undefined
   /** Nobody chose a safety policy yet, so the author's default still applies to the first run. */
   readonly policy_pending: boolean
+  /** Of a session that carries out a task: the call that handed it over. */
+  readonly task_of?: TaskOrigin | undefined
   /** Items ever added: the position of the next one. */
   readonly num_items: number
   /** Messages, without system messages. */
   readonly num_messages: number
+}
+
+/** Where a task comes from. */
+export interface TaskOrigin {
+  readonly run_id: string
+  readonly call_id: string
+  /** The session that handed it over is told when it has ended. */
+  readonly recall: boolean
 }
 
 /** What an item of a session holds. */

@@ -103,6 +103,7 @@ export class BuiltInToolset implements Toolset {
   async #run(tool: BuiltInTool, args: unknown, context: CallContext, stopped: AbortSignal): Promise<ToolCallResult> {
     const signal = AbortSignal.any([context.signal, stopped])
     const inner: CallContext = {
+      callId: context.callId,
       signal,
       output: (chunk) => context.output(chunk),
       elicit: (question) => settled(context.elicit(question), signal),

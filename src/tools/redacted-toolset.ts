@@ -28,8 +28,9 @@ export class RedactedToolset implements Toolset {
   }
 
   async call(name: string, args: unknown, context: CallContext): Promise<ToolCallResult> {
-    const { signal, headers } = context
+    const { callId, signal, headers } = context
     const result = await this.#inner.call(name, args, {
+      callId,
       signal,
       headers,
       output: () => {},

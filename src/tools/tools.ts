@@ -47,6 +47,8 @@ export type RequestHeaders = Readonly<Record<string, string>>
 
 /** What one call may use while it goes on. */
 export interface CallContext {
+  /** Names the call among those of its answer. */
+  readonly callId: string
   /** Aborts when the run stops: the call ends soon after and takes its child processes along. */
   readonly signal: AbortSignal
   /** Tells live output, for people; the result repeats it. */

@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { Refusal } from '../../src/protocol/protocol.ts'
+import { newId, Refusal } from '../../src/protocol/protocol.ts'
 import { RunFailure } from '../../src/runtime/runtime.ts'
 import type { Store } from '../../src/store/store.ts'
 import { build, codeOf, eventsOf, type House, patience, readLog } from './house.ts'
@@ -151,12 +151,12 @@ export class FamilyWorld {
       fail: () => run.fail(new RunFailure('model_error', 'down')),
       delegate: () => this.#delegate(run, { isBackground: false }),
       background: () => this.#delegate(run, { isBackground: true }),
-      recalled: () => this.#delegate(run, { isBackground: true, recall: () => name }),
+      recalled: () => this.#delegate(run, { isBackground: true, recall: true }),
     }
     steps[step]()
   }
 
-  #delegate({ context }: PuppetRun, more: { readonly isBackground: boolean; recall?: () => string }): void {
+  #delegate({ context }: PuppetRun, more: { readonly isBackground: boolean; recall?: boolean }): void {
     const depth = (this.#known.get(context.conversation) ?? 0) + 1
     if (depth > deepest) return
     const worker = this.#worker
@@ -169,7 +169,7 @@ export class FamilyWorld {
         },
       }
     }
-    const begun = context.tasks.begin({ ...more, open, task: 'work', title: 'work' })
+    const begun = context.tasks.begin({ ...more, open, task: 'work', title: 'work', callId: newId() })
     const noted = begun.then(
       ({ id }) => this.#known.set(id, depth),
       () => {},

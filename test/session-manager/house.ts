@@ -73,7 +73,7 @@ export async function build(real: Store, options: Options = {}): Promise<House> 
   const store = new FaultStore(real)
   const defects: unknown[] = []
   const agents = new TestAgents({ hand: { root: puppet }, chat: { root: echo }, ...sources })
-  const manager = new SessionManager({ ...more, store, agents, onDefect: (error) => defects.push(error) })
+  const manager = new SessionManager({ recovery: 'interrupt', recoveryDelayMs: 0, ...more, store, agents, onDefect: (error) => defects.push(error) })
   await manager.start()
   let alive = true
   onTestFinished(async () => {

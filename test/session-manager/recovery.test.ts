@@ -228,7 +228,9 @@ describe.each(backends)('recovery over $over', (backend) => {
       slots: new RunSlots(1),
       workingDir: undefined,
       ring,
+      recovery: { recovery: 'interrupt', attempts: 3, delayMs: 0 },
       isDraining: () => false,
+      isLeaving: () => false,
       onDefect: () => {},
     })
     const look = async () => {
@@ -261,7 +263,9 @@ describe.each(backends)('recovery over $over', (backend) => {
       slots: new RunSlots(9),
       workingDir: undefined,
       ring: { events: 4, bytes: 1024 },
+      recovery: { recovery: 'interrupt', attempts: 3, delayMs: 0 },
       isDraining: () => false,
+      isLeaving: () => false,
       onDefect: () => {},
     })
     const session = map.open(id)
@@ -345,7 +349,7 @@ describe.each(backends)('recovery over $over', (backend) => {
     expect((await stop.catch(() => ({ stopped: false }))).stopped).toBe(false)
     await closed
     const next = await built.restart()
-    expect((await next.manager.getRun(id, runId)).status).toBe('interrupted')
+    expect((await next.manager.getRun(id, runId)).status).toBe('canceled')
   })
 
   it('refuses everything before it has started', async () => {

@@ -401,7 +401,7 @@ function isDuplicate(answer: unknown): boolean {
 }
 
 function nameOf({ content }: Request): string | undefined {
-  if (content.kind === 'continuation') return undefined
+  if (content.kind === 'continuation' || content.kind === 'recovery') return undefined
   return content.kind === 'approval' ? content.tool_call.id : content.message
 }
 

@@ -16,7 +16,7 @@ import {
 import { added, approval, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
 
 function taskOf(worker: Puppet, more: Partial<Delegation> = {}): Delegation {
-  return { open: () => runtimeOf('worker', worker), task: 'work', title: 'work', isBackground: false, ...more }
+  return { open: () => runtimeOf('worker', worker), task: 'work', title: 'work', isBackground: false, callId: 'call', ...more }
 }
 
 /** A task that has begun: its session, and its run, which a puppet carries out. */

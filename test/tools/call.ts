@@ -22,6 +22,7 @@ export function call(toolset: Toolset, name: string, args: unknown, options: Cal
   const changes = new EventTarget()
   let told = ''
   const result = toolset.call(name, args, {
+    callId: 'call',
     signal: options.signal ?? stop.signal,
     headers: options.headers ?? {},
     output: (chunk) => {

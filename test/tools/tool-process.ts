@@ -14,6 +14,7 @@ if (line !== '') {
   const toolset = createToolset({ type: 'shell' }, { workingDir, dataDir, variables: { PATH, HOME } })
   await toolset?.start(new AbortController().signal)
   const context = {
+    callId: 'call',
     signal: new AbortController().signal,
     output: (chunk: string) => void process.stdout.write(chunk),
     elicit: () => Promise.reject(new Error('nobody asks here')),

@@ -208,6 +208,7 @@ toolsetContract('user_prompt', async () => {
     // A person who answers everything but one question.
     call: (name, args, context) => {
       return toolset.call(name, args, {
+        callId: context.callId,
         signal: context.signal,
         headers: context.headers,
         output: (chunk) => context.output(chunk),

@@ -28,7 +28,8 @@ export const runRoutes = (manager: SessionManager, { onDisconnect, isGuarded }: 
     { body, query, headers, signal }: StreamCall,
   ): Promise<EventStreamBody> => {
     const { on_disconnect = onDisconnect } = query
-    const options = { ...body, trigger: 'stream', headers: passedHeaders(headers, isGuarded) } as const
+    const passed = passedHeaders(headers, isGuarded)
+    const options = { ...body, trigger: 'stream', onDisconnect: on_disconnect, headers: passed } as const
     const { run, events } = await manager.runSession(id, agent, options)
     const stop = { by: 'client_disconnect', reason: 'the client left the stream of the run' }
     const cancel = () => manager.cancelRun(id, stop, { runId: run.run_id, waitMs: 0 })

@@ -56,6 +56,7 @@ export function callContext(given: Partial<CallContext> = {}): TestContext {
   const asked: TestContext['asked'] = []
   const { elicit = async () => ({ action: 'cancel' as const }), ...rest } = given
   return {
+    callId: 'call',
     signal: new AbortController().signal,
     headers: {},
     output: (chunk) => told.push(chunk),

@@ -1,0 +1,205 @@
+import { describe, expect, it } from 'vitest'
+import type { RuntimeEvent } from '../../src/runtime/runtime.ts'
+import { backends, codeOf, eventsOf, type House, patience, readLog, running, texts, typesOf, useStore } from './house.ts'
+import { added, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
+
+const tool = { name: 'shell', category: '', parameters: {}, annotations: {}, outputSchema: null }
+
+function toolCall(id: string): RuntimeEvent {
+  return { type: 'tool_call', agent_name: 'root', tool_call: { id, type: 'function', function: {} }, tool_definition: tool }
+}
+
+function toolResponse(id: string, response: string): RuntimeEvent {
+  return { type: 'tool_call_response', agent_name: 'root', tool_call_id: id, tool_definition: tool, response, result: { output: response } }
+}
+
+function calling(...ids: readonly string[]): RuntimeEvent {
+  return added('', { tool_calls: ids.map((id) => ({ id, type: 'function', function: { name: 'shell', arguments: '{}' } })) })
+}
+
+/** What came of a run: its end events, and how it stands. */
+async function endOf({ manager }: House, id: string, runId: string) {
+  expect(await manager.waitStopped(id, patience)).toBe(true)
+  const stops = eventsOf(await readLog(manager, id), 'stream_stopped').filter(({ run_id }) => run_id === runId)
+  return { stops: stops.map(({ reason }) => reason), run: await manager.getRun(id, runId) }
+}
+
+async function delegated(run: PuppetRun, isBackground = false, recall = false) {
+  const worker = new Puppet()
+  const delegation = { open: () => runtimeOf('worker', worker), task: 'work', title: 'work', callId: 'call-1', isBackground, recall }
+  const task = await run.context.tasks.begin(delegation)
+  return { task, delegation, worker, run: await worker.next() }
+}
+
+describe.each(backends)('a run that its process has left, over $over', (backend) => {
+  const house = useStore(backend)
+  const resuming = (more = {}) => house({ recovery: 'resume', ...more })
+
+  it('goes on after a crash under its id, with a new message after the one that was cut (M4, M6)', async () => {
+    const built = await resuming()
+    const { id, runId, run } = await running(built)
+    await run.say('one')
+    await run.answer('one whole')
+    await run.say('two ')
+    await run.say('halves')
+    const head = await built.manager.lastEventSeq(id)
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    expect(again.context.resumed).toMatchObject({ calls: 1, cut: 'two halves' })
+    expect(again.context.history.at(-1)?.message?.message.finish_reason).toBe('interrupted')
+    const log = await readLog(next.manager, id)
+    const [cut] = eventsOf(log.slice(head), 'message_added')
+    expect(eventsOf(log, 'run_recovered')).toMatchObject([
+      { run_id: runId, attempt: 2, cause: 'crash', to_seq: head, message_id: cut?.message_id },
+    ])
+    const [recovered] = eventsOf(log, 'run_recovered')
+    expect(log[(recovered?.from_seq ?? 0) - 1]?.event).toMatchObject({ type: 'agent_choice', content: 'two ' })
+    expect(await next.manager.getRun(id, runId)).toMatchObject({ status: 'running', attempt: 2 })
+    expect((await next.manager.getSessionStatus(id)).run_id).toBe(runId)
+    await again.answer('whole')
+    await again.end()
+    expect(await endOf(next, id, runId)).toMatchObject({ stops: ['normal'], run: { status: 'completed' } })
+    expect(texts((await next.manager.getSession(id)).messages)).toEqual(['begin', 'one whole', 'two halves', 'whole'])
+  })
+
+  it('tells the runtime which calls had begun, and what is known of their results', async () => {
+    const built = await resuming()
+    const { run } = await running(built)
+    await run.tell(calling('x'))
+    await run.tell(toolCall('x'))
+    await run.tell(toolResponse('x', 'old'))
+    await run.tell({ type: 'message_added', message: { agent_name: 'root', message: { role: 'tool', content: 'old', tool_call_id: 'x' } } })
+    await run.tell(calling('a', 'b', 'c'))
+    await run.tell(toolCall('a'))
+    await run.tell(toolCall('b'))
+    await run.tell(toolResponse('a', 'done'))
+    await run.tell({ type: 'budget_usage', budgets: [{ name: 'run', cost: 1, tokens: 2, elapsed_seconds: 3 }] })
+    const again = await (await built.crash()).puppet.next()
+    expect(again.context.resumed).toMatchObject({ calls: 2, cut: undefined, budgets: [{ name: 'run', cost: 1 }] })
+    expect([...(again.context.resumed?.begun ?? [])]).toEqual([
+      ['a', { output: 'done' }],
+      ['b', undefined],
+    ])
+    await again.end()
+  })
+
+  it('ends a run that was bound to its connection, and goes on with one that was not to end with it', async () => {
+    const built = await resuming()
+    const bound = await built.manager.createSession()
+    const free = await built.manager.createSession()
+    const begin = (id: string, onDisconnect: 'cancel' | 'continue') =>
+      built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }], trigger: 'stream', onDisconnect })
+    const first = await begin(bound.id, 'cancel')
+    await built.puppet.next()
+    const second = await begin(free.id, 'continue')
+    await built.puppet.next()
+    const next = await built.crash()
+    expect(await endOf(next, bound.id, first.run.run_id)).toMatchObject({ stops: ['interrupted'] })
+    await (await next.puppet.next()).end()
+    expect(await endOf(next, free.id, second.run.run_id)).toMatchObject({ stops: ['normal'] })
+  })
+
+  it('gives up a run that was begun as often as it may be', async () => {
+    const built = await resuming({ recoveryAttempts: 3 })
+    const { id, runId } = await running(built)
+    const second = await built.crash()
+    await second.puppet.next()
+    const third = await second.crash()
+    await third.puppet.next()
+    const last = await third.crash()
+    const { stops, run } = await endOf(last, id, runId)
+    expect(stops).toEqual(['error'])
+    expect(run).toMatchObject({ status: 'failed', attempt: 3, error: { code: 'attempts_exhausted' } })
+    expect(last.puppet.active.size).toBe(0)
+  })
+
+  it('does not count a process that ended in order', async () => {
+    const built = await resuming({ recoveryAttempts: 1 })
+    const { id, runId, run } = await running(built)
+    await run.answer('said')
+    const next = await built.restart()
+    const again = await next.puppet.next()
+    expect(eventsOf(await readLog(next.manager, id), 'run_recovered')).toMatchObject([{ attempt: 1, cause: 'handover' }])
+    await again.end()
+    expect(await endOf(next, id, runId)).toMatchObject({ stops: ['normal'] })
+  })
+
+  it('carries out a stop that was promised before the process died', async () => {
+    const puppet = new Puppet({ stubborn: true })
+    const built = await resuming({ puppet })
+    const { id, runId } = await running(built)
+    await built.manager.cancelRun(id, { by: 'test' }, { waitMs: 0 })
+    const next = await built.crash()
+    expect(await endOf(next, id, runId)).toMatchObject({ stops: ['canceled'], run: { status: 'canceled' } })
+  })
+
+  it.each(['approve', 'reject'] as const)('asks a person where the session wants that, who may %s', async (confirmation) => {
+    const built = await resuming()
+    const { id } = await built.manager.createSession({ recovery: 'ask' })
+    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
+    await built.puppet.next()
+    const next = await built.crash()
+    const [request] = await next.manager.getRequests(id)
+    expect(request?.content).toEqual({ kind: 'recovery', attempt: 2, cause: 'crash' })
+    await next.manager.resumeSession(id, { confirmation, request_id: request?.id })
+    if (confirmation === 'approve') await (await next.puppet.next()).end()
+    const stops = confirmation === 'approve' ? ['normal'] : ['interrupted']
+    expect(await endOf(next, id, run.run_id)).toMatchObject({ stops })
+  })
+
+  it('can be stopped while it waits for its next attempt', async () => {
+    const built = await resuming({ recoveryDelayMs: 1_000_000 })
+    const { id, runId } = await running(built)
+    const next = await built.crash()
+    expect((await next.manager.getSessionStatus(id)).streaming).toBe(true)
+    expect(await next.manager.cancelRun(id, { by: 'test' }, { waitMs: patience })).toMatchObject({ stopped: true })
+    expect(await endOf(next, id, runId)).toMatchObject({ stops: ['canceled'] })
+  })
+
+  it('fails when its agent is gone, and says so', async () => {
+    const built = await resuming({ sources: { more: { root: new Puppet() } } })
+    const { id } = await built.manager.createSession()
+    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
+    await built.puppet.next()
+    const next = await built.crash((agents) => {
+      agents.broken = new (class extends Error {})('x')
+    })
+    const { stops } = await endOf(next, id, run.run_id)
+    expect(stops).toEqual(['error'])
+  })
+
+  it('lets a task go on when the run that waits for it comes to its call again', async () => {
+    const built = await resuming()
+    const { id, runId, run } = await running(built)
+    await run.tell(calling('call-1'))
+    await run.tell(toolCall('call-1'))
+    const { task, delegation, run: work } = await delegated(run)
+    await work.say('half')
+    await readLog(built.manager, task.id)
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    const found = await again.context.tasks.begin(delegation)
+    expect(found.id).toBe(task.id)
+    const workAgain = await delegation.open().run
+    expect(workAgain).toBeDefined()
+    expect((await next.manager.getChildren(id)).map((child) => child.id)).toEqual([task.id])
+    const worker = await found
+    expect(worker.status).toBe('running')
+    void runId
+  })
+
+  it('tells a reader every event once, across the crash', async () => {
+    const built = await resuming()
+    const { id, run } = await running(built)
+    await run.answer('x')
+    const before = await readLog(built.manager, id)
+    const next = await built.crash()
+    await (await next.puppet.next()).end()
+    await next.manager.waitStopped(id, patience)
+    const log = await readLog(next.manager, id)
+    expect(log.slice(0, before.length)).toEqual(before)
+    expect(log.map(({ seq }) => seq)).toEqual(log.map((_, index) => index + 1))
+    expect(typesOf(log).filter((type) => type === 'stream_started')).toHaveLength(1)
+    expect(await codeOf(next.manager.getRun(id, 'none'))).toBe('unknown_run')
+  })
+})
