@@ -7,6 +7,7 @@ import { createAgents } from './runtime/agents.ts'
 import { buildServer, listen } from './server/server.ts'
 import { SessionManager } from './session-manager/session-manager.ts'
 import { createSqliteStore } from './store/sqlite-store.ts'
+import { ownProcesses } from './tools/tools.ts'
 import { version } from './version.ts'
 
 /** What the process lends the application. */
@@ -49,6 +50,7 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
     recoveryAttempts: config.recoveryAttempts,
     workingDirRoot: config.sessionWorkingdirRoot,
     workingDir: config.workingDir,
+    beforeRecovery: () => ownProcesses(config.sessionDb),
     onDefect: (err) => logger.error({ err }, 'a defect'),
   })
   const server = await buildServer(manager, {

@@ -26,6 +26,7 @@ export {
   McpServer,
   RagSource,
   Remote,
+  RerunRule,
   ScriptTool,
   Toolset,
   ToolsetType,

@@ -102,11 +102,18 @@ export type ScriptTool = z.infer<typeof ScriptTool>
 
 const Defer = z.union([Flag, Texts])
 
+/** What becomes of a call that was running when the server died: run again, not run again, a person decides. */
+export const RerunRule = z.enum(['safe', 'never', 'ask'])
+export type RerunRule = z.infer<typeof RerunRule>
+
 const toolsetShape = {
   name: optional(Text),
   instruction: optional(Text),
   tools: optional(Texts),
   readonly: optional(Flag),
+  // The map stands first: a wrong rule within it is then named by its tool.
+  rerun: optional(z.union([z.record(z.string(), RerunRule), RerunRule])),
+  trust_annotations: optional(Flag),
   defer: optional(Defer),
   model: optional(Text),
   toon: optional(Text),
@@ -161,6 +168,10 @@ const needs: Partial<Record<ToolsetType, readonly (keyof typeof toolsetShape)[]>
 
 /** A toolset of any type: one object with the keys of all, checked for those its type needs. */
 export const Toolset = z.strictObject({ type: ToolsetType, ...toolsetShape }).superRefine((toolset, context) => {
+  if (toolset.trust_annotations !== undefined && toolset.type !== 'mcp') {
+    const message = 'is only for toolsets of type mcp'
+    context.addIssue({ code: 'custom', path: ['trust_annotations'], message })
+  }
   const needed = needs[toolset.type]
   if (needed === undefined || needed.some((key) => toolset[key] !== undefined)) return
   context.addIssue({ code: 'custom', message: `a toolset of type ${toolset.type} needs ${needed.join(' or ')}` })

@@ -1,6 +1,6 @@
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
-import type { CallContext, Toolset } from '../tools/tools.ts'
+import { type CallContext, type RerunDefinition, type RerunRule, rerunRule, type Toolset } from '../tools/tools.ts'
 import { withDescription } from './description-parameter.ts'
 import type { Toolbox } from './toolbox.ts'
 
@@ -11,6 +11,8 @@ export interface OwnToolset {
   readonly rules?: string | undefined
   /** Reads what its tools answer, in place of the agent's own model. */
   readonly model?: string | undefined
+  /** What the file says about calls that a restart cut. */
+  readonly rerun?: RerunDefinition | undefined
 }
 
 /** The tools of an agent in one run: those of its toolsets, and those that the runtime carries out itself. */
@@ -48,9 +50,11 @@ export class RunToolbox {
     return (this.#ownerOf(name) ?? { model: this.#toolbox.modelOf(name) }).model
   }
 
-  /** What becomes of a call of that tool that a restart has interrupted. */
-  rerunRule(name: string): 'safe' | 'never' | 'ask' {
-    return this.isOwn(name) ? 'safe' : 'never'
+  /** What becomes of a call that was running when the process died. */
+  rerunRule(name: string): RerunRule {
+    const owner = this.#ownerOf(name)
+    const tool = owner?.toolset.tools.find((tool) => tool.name === name)
+    return tool === undefined ? this.#toolbox.rerunRule(name) : rerunRule(tool, owner?.rerun)
   }
 
   isOwn(name: string): boolean {

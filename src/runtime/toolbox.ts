@@ -4,7 +4,10 @@ import {
   type CallContext,
   createSkills,
   createToolset,
+  type RerunDefinition,
+  type RerunRule,
   readLifecycle,
+  rerunRule,
   type TeamState,
   type ToolEnvironment,
   type Toolset,
@@ -19,6 +22,8 @@ interface Entry {
   readonly required: boolean
   /** Reads what its tools answer, in place of the agent's own model. */
   readonly model?: string | undefined
+  /** What the file says about calls that a restart cut. */
+  readonly rerun?: RerunDefinition | undefined
 }
 
 /** A toolset that could not be started. */
@@ -41,7 +46,9 @@ export class Toolbox {
       const toolset = createToolset({ ...definition, readonly }, environment, team)
       if (toolset === undefined) return []
       const required = definition.type === 'mcp' && readLifecycle(definition.lifecycle).required
-      return [{ toolset, label: definition.name ?? definition.type, required, model: definition.model }]
+      return [
+        { toolset, label: definition.name ?? definition.type, required, model: definition.model, rerun: definition },
+      ]
     })
     const definitions = skillsOf(file, agent).map(({ definition }) => definition)
     const skills = createSkills(definitions, environment)
@@ -90,6 +97,13 @@ export class Toolbox {
   /** The model that is to read what a tool answers, if not the agent's own. */
   modelOf(name: string): string | undefined {
     return this.#entryOf(name)?.model
+  }
+
+  /** What becomes of a call that was running when the process died. Of a tool that is not there nobody knows anything. */
+  rerunRule(name: string): RerunRule {
+    const entry = this.#entryOf(name)
+    const tool = entry?.toolset.tools.find((tool) => tool.name === name)
+    return tool === undefined ? 'never' : rerunRule(tool, entry?.rerun)
   }
 
   #entryOf(name: string): Entry | undefined {

@@ -18,6 +18,8 @@ export interface LifecycleOptions {
   readonly store: Store
   readonly agents: Agents
   readonly eventRetention?: { readonly ageMs: number; readonly newest?: number | undefined } | undefined
+  /** Done when the store is ours, before anything that a former process left is taken up. */
+  readonly beforeRecovery?: (() => Promise<void>) | undefined
   readonly onDefect?: ((error: unknown) => void) | undefined
 }
 
@@ -64,6 +66,7 @@ export class Lifecycle {
   async start(): Promise<void> {
     const { store } = this.#options
     await store.open()
+    await this.#options.beforeRecovery?.()
     const interrupted = store.unfinishedRuns().map((run) => this.#sessions.open(run.session_id))
     await Promise.all(interrupted.map((session) => session.settled()))
     this.#retention = setInterval(() => this.#retain(), hourMs).unref()

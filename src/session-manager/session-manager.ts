@@ -81,6 +81,8 @@ export interface SessionManagerOptions {
   readonly workingDirRoot?: string | undefined
   /** Where sessions work that name no directory; without it where the process works. */
   readonly workingDir?: string | undefined
+  /** Done when the store is ours, before anything that a former process left is taken up. */
+  readonly beforeRecovery?: (() => Promise<void>) | undefined
   /** Is told of every defect, once. */
   readonly onDefect?: ((error: unknown) => void) | undefined
 }

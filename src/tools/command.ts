@@ -5,6 +5,7 @@ import { basename, isAbsolute } from 'node:path'
 import type { Readable } from 'node:stream'
 import { HeadTail } from './head-tail.ts'
 import { endProcessGroup } from './process-group.ts'
+import { owned } from './process-owner.ts'
 import { CallFailure } from './result.ts'
 import type { Variables } from './variables.ts'
 
@@ -59,7 +60,7 @@ function start({ line, cwd, env }: Command): ChildProcess {
   if (line.includes('\0')) throw new CallFailure('The command holds a NUL character, which no command can.')
   // Without this check the system says that the shell is missing.
   if (!statSync(cwd, { throwIfNoEntry: false })?.isDirectory()) throw new CallFailure(`${cwd} is not a directory.`)
-  return spawn(shellOf(env), ['-c', line], { cwd, env: { ...env }, detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
+  return spawn(shellOf(env), ['-c', line], { cwd, env: owned(env), detached: true, stdio: ['ignore', 'pipe', 'pipe'] })
 }
 
 /** The person's shell where it understands the usual language; a service's may be a program that refuses everything. */

@@ -51,8 +51,8 @@ function livingGroups(): ReadonlySet<number> {
   return new Set(pids.map(groupOf).filter((group) => group !== undefined))
 }
 
-/** The group of a process that lives. */
-function groupOf(pid: string): number | undefined {
+/** The group of a process that lives, where the system has `/proc`. */
+export function groupOf(pid: string): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
     // The name of the program, in brackets, may hold anything; state, parent and group follow it.

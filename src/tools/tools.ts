@@ -21,6 +21,8 @@ export { redact, redactText } from './hooks/secrets.ts'
 export { readLifecycle } from './mcp/lifecycle.ts'
 export { unlessAborted } from './mcp/unless-aborted.ts'
 export type { PermissionTiers } from './permissions.ts'
+export { ownProcesses } from './process-owner.ts'
+export { type RerunDefinition, type RerunRule, rerunRule } from './rerun-rule.ts'
 export { CallFailure, json, success } from './result.ts'
 export { LimitedToolset } from './result-limit.ts'
 export { createSkills, type SkillsDefinition } from './skills.ts'
@@ -66,6 +68,8 @@ export interface CallContext {
  * - T3. A call leaves soon after its signal; what it started (processes and their children, requests, files) is gone by then.
  * - T4. A toolset that crashes, hangs, floods or returns garbage costs its own call: results are bounded, and waits have limits.
  * - T5. After `close` nothing that the toolset started is left. Twice is harmless; `start` starts it again.
+ * - T6. After {@link ownProcesses}, what was started does not outlive this process either, however it ends: on Linux it is killed
+ *   at once, and by the next owner of the database at the latest.
  */
 export interface Toolset {
   /** What the model is told about using the tools, if anything. */

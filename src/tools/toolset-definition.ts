@@ -1,4 +1,5 @@
 import type { McpDefinition } from './mcp/mcp-definition.ts'
+import type { RerunDefinition } from './rerun-rule.ts'
 
 /** A tool that is a shell command; `args` are the properties of its argument schema. */
 export interface ScriptDefinition {
@@ -22,7 +23,7 @@ export interface ApiDefinition {
 }
 
 /** What an agent file says about a toolset: the keys that the toolsets of this room read. */
-export interface ToolsetDefinition extends McpDefinition {
+export interface ToolsetDefinition extends McpDefinition, RerunDefinition {
   readonly type: string
   readonly name?: string | undefined
   readonly instruction?: string | undefined

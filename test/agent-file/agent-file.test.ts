@@ -88,6 +88,24 @@ describe('F1: what is wrong with a file', () => {
       'a toolset of type mcp needs command or remote or ref (line 6)',
     ],
     [
+      'a rule for restarts that does not exist',
+      `${minimal}    toolsets:\n      - type: shell\n        rerun: always\n`,
+      'agents.root.toolsets.0.rerun',
+      'expected one of "safe"|"never"|"ask" (line 6)',
+    ],
+    [
+      'a rule for restarts of a tool that does not exist',
+      `${minimal}    toolsets:\n      - type: filesystem\n        rerun:\n          write_file: again\n`,
+      'agents.root.toolsets.0.rerun.write_file',
+      'expected one of "safe"|"never"|"ask" (line 7)',
+    ],
+    [
+      'trust in a toolset that is no server',
+      `${minimal}    toolsets:\n      - type: shell\n        trust_annotations: true\n`,
+      'agents.root.toolsets.0.trust_annotations',
+      'is only for toolsets of type mcp (line 6)',
+    ],
+    [
       'a duration in another form',
       `${minimal}budget: {max_time: 5 minutes}\n`,
       'budget.max_time',
@@ -371,6 +389,12 @@ describe('F3: the view', () => {
     expect(view.agents[0]?.commands).toEqual({ env: { instruction: 'keep me' }, token: { instruction: 'and me' } })
     expect(view.models?.m).toMatchObject({ token_key: 'OPENAI_API_KEY', provider_opts: { api_key: '***', top_k: 3 } })
     expect(view.models?.env).toMatchObject({ provider: 'openai', token_key: '***' })
+  })
+
+  it('shows the rules for restarts', () => {
+    const toolset = '{type: mcp, command: x, trust_annotations: true, rerun: {pay: ask, "*": never}}'
+    const { agents } = agentFileView(parse(`${minimal}    toolsets: [${toolset}]\n`))
+    expect(agents[0]?.toolsets?.[0]).toMatchObject({ trust_annotations: true, rerun: { pay: 'ask', '*': 'never' } })
   })
 
   it('gives every toolset remote, api_config and webhook_config', () => {

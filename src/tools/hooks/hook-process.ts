@@ -1,6 +1,7 @@
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { endProcessGroup } from '../process-group.ts'
+import { owned } from '../process-owner.ts'
 import { HookFailure } from './hook.ts'
 
 export interface HookProcess {
@@ -31,7 +32,7 @@ const drainMs = 500
 export async function runProcess(program: HookProcess, signal: AbortSignal): Promise<HookExit> {
   signal.throwIfAborted()
   const { file, args, cwd, env } = program
-  const child = spawn(file, args, { cwd, env: { ...env }, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+  const child = spawn(file, args, { cwd, env: owned(env), detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
   // Programs that do not read what they are told are no failure.
   child.stdin.on('error', () => undefined)
   if (child.pid === undefined) throw await failureToStart(child)

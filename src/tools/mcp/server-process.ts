@@ -2,6 +2,7 @@ import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import type { Readable, Writable } from 'node:stream'
 import { setTimeout as delay } from 'node:timers/promises'
 import { endProcessGroup } from '../process-group.ts'
+import { owned } from '../process-owner.ts'
 
 export interface Command {
   readonly command: string
@@ -31,7 +32,7 @@ export class ServerProcess {
   #stderr = ''
 
   constructor({ command, args, cwd, env }: Command) {
-    this.#child = spawn(command, args, { cwd, env, detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
+    this.#child = spawn(command, args, { cwd, env: owned(env), detached: true, stdio: ['pipe', 'pipe', 'pipe'] })
     this.started = new Promise((resolve, reject) => {
       this.#child.once('spawn', resolve)
       this.#child.once('error', reject)
