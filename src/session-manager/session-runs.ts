@@ -51,6 +51,7 @@ export class SessionRuns {
       if (current !== undefined) {
         this.#gate.decide('configure')
         this.#state.askForCompaction(request)
+        await this.#state.recorder.settled()
         return { run: current, isNew: false }
       }
       const plan = await this.#prepare({ agent: { source }, messages: [], trigger: 'compaction' })
