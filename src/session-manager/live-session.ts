@@ -219,7 +219,7 @@ export class LiveSession {
     const { above, around, record } = this.#state
     const task = above?.tasks.expect(this, left)
     if (task !== undefined) this.#state.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
-    const isLost = left.trigger === 'delegation' && task === undefined
+    const isLost = task === undefined && (left.trigger === 'delegation' || left.trigger === 'background')
     const fate = isLost ? 'interrupted' : fateOf(left, record, around.recovery)
     if (fate !== 'resume' && fate !== 'ask') {
       const ended = endLeftRun(this.#state, left, fate)

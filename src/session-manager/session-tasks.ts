@@ -61,7 +61,9 @@ export class SessionTasks {
   readonly #state: SessionState
   readonly #running = new Set<RunningTask>()
   /** Sessions whose task was found again by its call. */
-  readonly #isAdopted = new Set<string>()
+  readonly #adopted = new Set<string>()
+  /** Sessions whose task has ended here, whatever they know of it themselves. */
+  readonly #over = new Set<string>()
 
   constructor(state: SessionState) {
     this.#state = state
@@ -89,7 +91,8 @@ export class SessionTasks {
     const { task_of } = session.record
     const waiting = this.#state.around.peek(this.#state.id)?.runs.current
     const isBackground = left.trigger === 'background'
-    if (task_of === undefined || (!isBackground && waiting?.id !== task_of.run_id)) return undefined
+    if (task_of === undefined || this.#over.has(session.id)) return undefined
+    if (!isBackground && (waiting?.past === undefined || waiting.id !== task_of.run_id)) return undefined
     const adopted = isBackground ? undefined : Promise.withResolvers<RuntimeLease>()
     adopted?.promise.catch(() => {})
     const { call_id: callId } = task_of
@@ -181,9 +184,9 @@ export class SessionTasks {
       const origin = session?.record.task_of
       return session !== undefined && origin?.call_id === callId && origin.run_id === run.id ? session : []
     })
-    const session = found.find(({ id }) => !this.#isAdopted.has(id))
+    const session = found.find(({ id }) => !this.#adopted.has(id))
     if (session === undefined) return undefined
-    this.#isAdopted.add(session.id)
+    this.#adopted.add(session.id)
     const task = this.#find(session.id)
     if (task?.adopted !== undefined) task.adopted.resolve(leaseOf(open(), source))
     else if (!isBackground && task === undefined && !run.past.completed.has(session.id))
@@ -195,6 +198,7 @@ export class SessionTasks {
   /** In the breath in which the run of a task ends. */
   #end(session: LiveSession, run: Run, { run_id, recall }: TaskOrigin): void {
     session.workAlone()
+    this.#over.add(session.id)
     this.#tellEnd(session, run_id, run.trigger === 'delegation')
     if (!recall || run.status === 'canceled') return
     this.#recall(recallText(viewOf(session.id, session.record.agent?.name ?? '', run, session.views.lastText)))
