@@ -35,15 +35,18 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
   const pullIntervalMinutes = pullInterval === undefined ? undefined : pullInterval / 60_000
   const sources = await createAgentSources({ source, env: variables, pullIntervalMinutes })
   const store = createSqliteStore({ path: config.sessionDb, ownerWaitMs: config.ownerWait })
+  const { modelSilence = Infinity, toolSilence = Infinity, runSilence = Infinity } = config
   const manager = new SessionManager({
     store,
     agents: createAgents({
       sources,
-      models: createModels({ env: variables }),
+      models: createModels({ env: variables, idleTimeoutMs: modelSilence }),
       variables,
       dataDir: join(dirname(config.sessionDb), 'quarterdeck-data'),
+      patience: { modelMs: modelSilence, toolMs: toolSilence },
     }),
     maxConcurrentRuns: config.maxConcurrentRuns,
+    runSilenceMs: runSilence,
     ringCapacity: config.ringCapacity,
     eventRetention: config.eventRetention,
     recovery: config.recovery,

@@ -36,6 +36,12 @@ const flags: Readonly<Record<Key, Flag>> = {
   envFromFile: { value: 'FILE', repeat: true, help: 'KEY=VALUE lines for agents and model keys, over the environment' },
   pullInterval: { value: 'MINUTES', help: 'read an agent file behind a URL again this often; 0 is never' },
   maxConcurrentRuns: { value: 'N', help: 'runs at the same time, over all sessions; 0 is no limit' },
+  modelSilence: { value: 'DURATION', help: 'a model call that says nothing for so long is given up; off is never' },
+  toolSilence: { value: 'DURATION', help: 'a tool call that says nothing for so long is ended; off is never' },
+  runSilence: {
+    value: 'DURATION',
+    help: 'a run that tells nothing for so long, although nothing goes on in it, fails as stuck; off is never',
+  },
   onDisconnect: { value: 'WHAT', help: 'cancel or continue a run when its client leaves the stream' },
   recovery: { value: 'WHAT', help: 'resume or interrupt runs that a restart has cut, or ask a person' },
   recoveryAttempts: { value: 'N', help: 'how often a run is begun that crashes cut' },

@@ -45,6 +45,12 @@ export const Config = z
     ringCapacity: wholeNumber(1, 'events'),
     /** `Infinity` when there is no limit. */
     maxConcurrentRuns: wholeNumber(0, 'runs').transform((runs) => (runs === 0 ? Number.POSITIVE_INFINITY : runs)),
+    /** How long a model may say nothing before its call is given up; without it as long as the connection lasts. */
+    modelSilence: timerOrOff,
+    /** How long a tool call may say nothing before it is ended; without it for ever. */
+    toolSilence: timerOrOff,
+    /** How long a run may tell nothing while nothing goes on in it before it counts as stuck; without it for ever. */
+    runSilence: timerOrOff,
     /** The origins of browsers that may call, besides the server's own. */
     corsOrigin: z.array(origin).readonly(),
     /** What becomes of a run when the client leaves its stream. */
@@ -79,6 +85,9 @@ export const defaults: Readonly<Omit<Settings, 'source'>> = {
   eventRetention: '30d',
   ringCapacity: '1024',
   maxConcurrentRuns: '64',
+  modelSilence: '5m',
+  toolSilence: '1h',
+  runSilence: '5m',
   corsOrigin: [],
   onDisconnect: 'cancel',
   recovery: 'resume',

@@ -6,6 +6,7 @@ import { ModelDefinition } from './model-definition.ts'
 import { providerModel } from './provider-model.ts'
 import { endpointOf, providers } from './providers.ts'
 import { scriptedModel } from './scripted-model.ts'
+import { watchedModel } from './watched-model.ts'
 
 export type { ModelFacts } from './catalogue.ts'
 export type { AnswerFormat, LanguageModel, ModelFinish, ModelPart, ModelRequest } from './language-model.ts'
@@ -47,7 +48,10 @@ export type Models = {
 export type ModelsOptions = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly fetch?: typeof fetch
-  /** How long a model may send nothing, in milliseconds; 5 minutes unless told. */
+  /**
+   * How long a model may send nothing, in milliseconds; 5 minutes unless told, `Infinity` for ever. A call to a provider ends
+   * after 5 minutes of silence in any case: `fetch` waits no longer.
+   */
   readonly idleTimeoutMs?: number
 }
 
@@ -55,8 +59,11 @@ export function createModels({ env, fetch, idleTimeoutMs = 300_000 }: ModelsOpti
   return {
     open: async (given) => {
       const definition = checked(given)
-      if (definition.provider === 'scripted') return scriptedModel(definition)
-      return providerModel(definition, { env, idleTimeoutMs, ...(fetch && { fetch }) })
+      const isScripted = definition.provider === 'scripted'
+      const opened = isScripted
+        ? scriptedModel(definition)
+        : providerModel(definition, { env, ...(fetch && { fetch }) })
+      return watchedModel(await opened, idleTimeoutMs)
     },
     facts: factsOf,
     available: () => catalogueRefs.filter((ref) => hasKey(ref.slice(0, ref.indexOf('/')), env)),

@@ -2,7 +2,6 @@ import type { LanguageModelV4, LanguageModelV4CallOptions, LanguageModelV4Stream
 import { Answer } from './answer.ts'
 import { callOptions } from './call-options.ts'
 import { factsOf } from './catalogue.ts'
-import { IdleWatch } from './idle-watch.ts'
 import type { LanguageModel, ModelPart, ModelRequest } from './language-model.ts'
 import type { ModelDefinition } from './model-definition.ts'
 import { ModelFailure } from './model-failure.ts'
@@ -13,7 +12,6 @@ import { type Endpoint, endpointOf } from './providers.ts'
 type Options = {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly fetch?: typeof fetch
-  readonly idleTimeoutMs: number
 }
 
 /** A model behind a provider's protocol. Refuses `invalid_model` when the definition cannot be reached at all. */
@@ -25,7 +23,7 @@ export async function providerModel(definition: ModelDefinition, options: Option
     apiKey,
     ...(options.fetch && { fetch: options.fetch }),
   })
-  return new ProviderModel(definition, endpoint, upstream, apiKey, options.idleTimeoutMs)
+  return new ProviderModel(definition, endpoint, upstream, apiKey)
 }
 
 class ProviderModel implements LanguageModel {
@@ -38,15 +36,8 @@ class ProviderModel implements LanguageModel {
   readonly #endpoint: Endpoint
   readonly #upstream: LanguageModelV4
   readonly #apiKey: string | undefined
-  readonly #idleTimeoutMs: number
 
-  constructor(
-    definition: ModelDefinition,
-    endpoint: Endpoint,
-    upstream: LanguageModelV4,
-    apiKey: string | undefined,
-    idleTimeoutMs: number,
-  ) {
+  constructor(definition: ModelDefinition, endpoint: Endpoint, upstream: LanguageModelV4, apiKey: string | undefined) {
     const facts = factsOf(definition)
     this.ref = `${definition.provider}/${definition.model}`
     this.provider = definition.provider
@@ -57,7 +48,6 @@ class ProviderModel implements LanguageModel {
     this.#endpoint = endpoint
     this.#upstream = upstream
     this.#apiKey = apiKey
-    this.#idleTimeoutMs = idleTimeoutMs
   }
 
   async *stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ModelPart, void, undefined> {
@@ -90,20 +80,19 @@ class ProviderModel implements LanguageModel {
     const stop = new AbortController()
     const leave = () => stop.abort()
     signal.addEventListener('abort', leave, { once: true })
-    const watch = new IdleWatch(this.#idleTimeoutMs, leave)
     let answering = false
     try {
-      const { stream } = await watch.within(this.#upstream.doStream({ ...options, abortSignal: stop.signal }))
+      const { stream } = await this.#upstream.doStream({ ...options, abortSignal: stop.signal })
       answering = true
       const reader = stream.getReader()
       for (;;) {
-        const { done, value } = await watch.within(reader.read())
+        const { done, value } = await reader.read()
         if (done) return
         yield value
       }
     } catch (error) {
       signal.throwIfAborted()
-      throw watch.expired ? this.#idleFailure() : this.#failure(error, answering)
+      throw this.#failure(error, answering)
     } finally {
       signal.removeEventListener('abort', leave)
       stop.abort()
@@ -121,11 +110,5 @@ class ProviderModel implements LanguageModel {
 
   #failure(error: unknown, answering: boolean): ModelFailure {
     return providerFailure(error, { provider: this.provider, model: this.model, secret: this.#apiKey, answering })
-  }
-
-  #idleFailure(): ModelFailure {
-    const seconds = Math.round(this.#idleTimeoutMs / 1000)
-    const text = `The model ${this.ref} sent nothing for ${seconds} s.`
-    return new ModelFailure(text, { reason: 'idle', retryable: true })
   }
 }

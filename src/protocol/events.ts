@@ -3,7 +3,7 @@ import { BudgetUsage, ExceededBudget } from './budget.ts'
 import { GapReason } from './cursor.ts'
 import { Message, MessagePart, Tool, ToolCall, ToolCallResult, Usage } from './message.ts'
 import { Decider, Request } from './request.ts'
-import { RecoveryCause, StopReason } from './run.ts'
+import { DetachReason, RecoveryCause, StopReason } from './run.ts'
 import { Session, SessionSettings, Summary } from './session.ts'
 
 /**
@@ -57,6 +57,7 @@ export const FailureCode = z.enum([
   'attempts_exhausted',
   'interrupted',
   'store_unavailable',
+  'stuck',
   'internal',
 ])
 export type FailureCode = z.infer<typeof FailureCode>
@@ -72,6 +73,7 @@ export const events = {
   }),
   stream_started: event('stream_started', {}),
   stream_stopped: event('stream_stopped', { reason: StopReason }),
+  run_detached: event('run_detached', { reason: DetachReason }),
   run_recovered: event('run_recovered', {
     attempt: z.number().int(),
     cause: RecoveryCause,

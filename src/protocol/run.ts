@@ -13,6 +13,10 @@ export const StopReason = z.enum([
 ])
 export type StopReason = z.infer<typeof StopReason>
 
+/** Why a run was ended although what carried it out had not left: it took no notice of a stop, or of being stuck. */
+export const DetachReason = z.enum(['stop_ignored', 'stuck'])
+export type DetachReason = z.infer<typeof DetachReason>
+
 export const RunStatus = z.enum(['running', 'completed', 'failed', 'canceled', 'interrupted', 'paused'])
 export type RunStatus = z.infer<typeof RunStatus>
 

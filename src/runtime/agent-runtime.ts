@@ -18,6 +18,7 @@ function memberRuntime(team: Team, agent: Agent, orders: Orders | undefined): Ru
     agent: agent.Name,
     safetyPolicy: agent.safety ?? file.runtime?.safety,
     models: createModelSwitch(file, agent, models),
+    patience: team.patience,
     get isLasting() {
       return team.isLasting
     },

@@ -10,7 +10,7 @@ import { modelOf, resolveModel } from './model-resolution.ts'
 import { openSelector } from './model-selector.ts'
 import { ownToolsets } from './own-toolsets.ts'
 import { RunToolbox } from './run-toolbox.ts'
-import type { AgentRef, Agents, Runtime } from './runtime.ts'
+import type { AgentRef, Agents, Patience, Runtime } from './runtime.ts'
 import type { Team } from './team.ts'
 import { unsupportedInAgent, unsupportedInModel } from './unsupported.ts'
 
@@ -24,6 +24,8 @@ export interface AgentsOptions {
   readonly variables?: Readonly<Record<string, string | undefined>> | undefined
   /** Where toolsets keep what outlives a session. */
   readonly dataDir?: string | undefined
+  /** How long a model may say nothing is what `models` holds to; told here so that people can be told. For ever unless told. */
+  readonly patience?: Patience | undefined
 }
 
 /** An agent that was opened: as long as its source has this version, it need not be opened again. */
@@ -36,7 +38,7 @@ interface Opened {
 
 /** The agents of agent files, run by the loop of this room. */
 export function createAgents(options: AgentsOptions): Agents {
-  const { sources, models, variables = {}, dataDir = join(tmpdir(), 'quarterdeck') } = options
+  const { sources, models, patience, variables = {}, dataDir = join(tmpdir(), 'quarterdeck') } = options
   const opened = new WeakMap<Runtime, Opened>()
   const environmentIn = (workingDir: string): ToolEnvironment => ({ workingDir, variables, dataDir })
   return {
@@ -59,7 +61,7 @@ export function createAgents(options: AgentsOptions): Agents {
       const unusable = refused ? [{ path: refused.path, message: refused.refusal.message }] : []
       refuse(agent, [...inAgent, ...inModels, ...unusable])
       // Another agent of the same team finds the toolsets of that team as they are.
-      const team = isSame ? known.team : createTeam({ file, models, environment: environmentIn(workingDir) })
+      const team = isSame ? known.team : createTeam({ file, models, patience, environment: environmentIn(workingDir) })
       const runtime = team.open(agent)
       opened.set(runtime, { version, source: ref.source, workingDir, team })
       return runtime

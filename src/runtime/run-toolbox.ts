@@ -2,6 +2,7 @@ import type { Agent } from '../agent-file/agent-file.ts'
 import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
 import { type CallContext, type RerunDefinition, type RerunRule, rerunRule, type Toolset } from '../tools/tools.ts'
 import { withDescription } from './description-parameter.ts'
+import { watchedCall } from './tool-watch.ts'
 import type { Toolbox } from './toolbox.ts'
 
 /** A toolset of the runtime itself. */
@@ -21,11 +22,19 @@ export class RunToolbox {
   readonly #own: readonly OwnToolset[]
   /** Whether models are to say why they call a tool. */
   readonly #described: boolean
+  readonly #silenceMs: number
 
-  constructor(toolbox: Toolbox, own: readonly OwnToolset[], { add_description_parameter: described = false }: Agent) {
+  /** `silenceMs`: how long a call of the agent's toolsets may say nothing before it is ended; `Infinity` is never. */
+  constructor(
+    toolbox: Toolbox,
+    own: readonly OwnToolset[],
+    { add_description_parameter: described = false }: Agent,
+    silenceMs = Number.POSITIVE_INFINITY,
+  ) {
     this.#toolbox = toolbox
     this.#own = own
     this.#described = described
+    this.#silenceMs = silenceMs
   }
 
   /** What can be called now. The runtime's own tools come first, and win over others of their name. */
@@ -62,7 +71,10 @@ export class RunToolbox {
   }
 
   async call(name: string, args: unknown, context: CallContext): Promise<ToolCallResult> {
-    return await (this.#ownerOf(name)?.toolset ?? this.#toolbox).call(name, args, context)
+    const own = this.#ownerOf(name)?.toolset
+    // The runtime's own tools wait for other agents, who may be silent as long as their own models and tools may.
+    if (own !== undefined) return await own.call(name, args, context)
+    return await watchedCall(this.#silenceMs, context, (watched) => this.#toolbox.call(name, args, watched))
   }
 
   #ownerOf(name: string): OwnToolset | undefined {

@@ -42,6 +42,7 @@ export type RuntimeEvent =
           | 'request_opened'
           | 'request_settled'
           | 'session_exited'
+          | 'run_detached'
       }
     >
   | { readonly type: 'message_added'; readonly message: Message }
@@ -190,6 +191,12 @@ export interface ModelSwitch {
   check(ref: string): Promise<void>
 }
 
+/** How long models and tools may say nothing, in milliseconds, before a runtime ends their call; `Infinity` is for ever. */
+export interface Patience {
+  readonly modelMs: number
+  readonly toolMs: number
+}
+
 /**
  * Something that can carry out a run.
  *
@@ -197,6 +204,8 @@ export interface ModelSwitch {
  * - R2. It leaves soon after the signal, and takes what it started along: model calls, tools, child processes.
  * - R3. It throws only when the run failed: a {@link RunFailure}, or anything else for a defect.
  * - R4. It takes steering between turns only, and one follow-up at each natural stop.
+ * - R5. It tells what it waits for: while no model call, tool, hook, question or task goes on it does not stay silent for long.
+ *   One that does counts as stuck, and one that breaks R2 is left behind.
  */
 export interface Runtime {
   /** Name of the agent that answers. */
@@ -207,6 +216,8 @@ export interface Runtime {
   readonly models: ModelSwitch | undefined
   /** It holds what is costly to start, such as toolsets: its session keeps it for a while between runs. */
   readonly isLasting?: boolean | undefined
+  /** For those who tell people until when something may be silent. */
+  readonly patience?: Patience | undefined
   run(context: RunContext): AsyncGenerator<RuntimeEvent, StopReason, void>
   /** Only compacts the history. Absent when that cannot be done. */
   compact?(context: RunContext, request: CompactionRequest): AsyncGenerator<RuntimeEvent, StopReason, void>

@@ -87,7 +87,7 @@ async function* beginWork(
   }
   const own = ownToolsets(team, agent, orders?.lineage ?? [], () => ({ context, shared }))
   await Promise.all(own.map(({ toolset }) => toolset.start(context.signal)))
-  const tools = new RunToolbox(toolbox, own, agent)
+  const tools = new RunToolbox(toolbox, own, agent, team.patience.toolMs)
   yield { type: 'mcp_init_finished', agent_name }
   yield { type: 'toolset_info', agent_name, available_tools: tools.tools.length, loading: false }
   const models = team.modelsOf(agent)

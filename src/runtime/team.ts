@@ -4,7 +4,7 @@ import { createTeamState, type ToolEnvironment } from '../tools/tools.ts'
 import { AgentModels } from './agent-models.ts'
 import type { Orders } from './delegation.ts'
 import { redactingModels } from './redaction.ts'
-import type { Runtime } from './runtime.ts'
+import type { Patience, Runtime } from './runtime.ts'
 import { Toolbox } from './toolbox.ts'
 
 /** What a team is made of. */
@@ -12,7 +12,11 @@ export interface TeamParts {
   readonly file: AgentFile
   readonly models: Models
   readonly environment: ToolEnvironment
+  /** For ever unless told. */
+  readonly patience?: Patience | undefined
 }
+
+const endless: Patience = { modelMs: Number.POSITIVE_INFINITY, toolMs: Number.POSITIVE_INFINITY }
 
 type OpenMember = (team: Team, agent: Agent, orders: Orders | undefined) => Runtime
 
@@ -24,17 +28,19 @@ export class Team {
   readonly file: AgentFile
   readonly models: Models
   readonly environment: ToolEnvironment
+  readonly patience: Patience
   readonly #state = createTeamState()
   readonly #toolboxes = new Map<Agent, Toolbox>()
   readonly #models = new Map<Agent, AgentModels>()
   readonly #open: OpenMember
   #users = 0
 
-  constructor({ file, models, environment }: TeamParts, open: OpenMember) {
+  constructor({ file, models, environment, patience = endless }: TeamParts, open: OpenMember) {
     this.#open = open
     this.file = file
     this.models = models
     this.environment = environment
+    this.patience = patience
   }
 
   /** It holds what is costly to start, or what is worth remembering between runs. */

@@ -1,5 +1,6 @@
 import { newId, type Run, type StopReason, type Usage } from '../protocol/protocol.ts'
 import type { Resumption } from '../runtime/runtime.ts'
+import { RunActivity } from './run-activity.ts'
 import { SafePoint } from './safe-point.ts'
 
 const noUsage: Usage = { input_tokens: 0, output_tokens: 0, cached_input_tokens: 0, cached_write_tokens: 0 }
@@ -31,6 +32,7 @@ export function newRun(
 export class ActiveRun {
   readonly #abort = new AbortController()
   readonly #ended = Promise.withResolvers<Run>()
+  readonly activity = new RunActivity()
   /** What would be lost if it were left now. */
   readonly safePoint = new SafePoint()
   /** What a former process has done of it. */

@@ -1,5 +1,4 @@
 import {
-  type FailureCode,
   type InputMessage,
   type OnDisconnect,
   Refusal,
@@ -10,9 +9,11 @@ import {
 import { type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
 import { ActiveRun, newRun, RunStopped, type StopRequest } from './active-run.ts'
 import { isTakenUp, type TakenUp } from './left-run.ts'
+import { QueueStart } from './queue-start.ts'
 import { NotResumed } from './resumption.ts'
 import { runContext } from './run-context.ts'
 import { recordEvent } from './run-record.ts'
+import { type Ending, RunLeftBehind, underWatch } from './run-watch.ts'
 import type { SessionState } from './session-state.ts'
 import { SessionTasks } from './session-tasks.ts'
 import { interrupted } from './transcript.ts'
@@ -24,6 +25,8 @@ export interface RuntimeLease {
   /** Key of the agent's source; empty when the runtime was attached and no file's agent has run. */
   readonly source: string
   release(): Promise<void>
+  /** Lends it to nobody else from now on: it may not come back. */
+  forget?(): void
 }
 
 /** A run that is ready to begin: everything that had to be loaded is loaded. */
@@ -61,32 +64,48 @@ interface Drive extends Pick<RunPlan, 'headers' | 'work' | 'onEnd'> {
   getReady(run: ActiveRun): Promise<RuntimeLease>
 }
 
-interface Ending {
-  readonly reason: StopReason
-  readonly error?: { readonly code: FailureCode; readonly message: string }
+/** What a run holds until it has left. */
+interface Held {
+  lease: RuntimeLease | undefined
 }
 
 /** Starts the runs of one session, drives each to its one end, and goes on with what waits in the queue. */
 export class RunControl {
   readonly #state: SessionState
-  /** Gets the session's runtime ready, for a run that the queue starts. */
-  readonly #leaseRuntime: () => Promise<RuntimeLease>
+  readonly #queue: QueueStart
   readonly tasks: SessionTasks
   readonly #begun = Promise.withResolvers<void>()
   #current: ActiveRun | undefined
+  #last: ActiveRun | undefined
   #driving: Promise<void> = Promise.resolve()
   #isPaused = false
-  /** The start from the queue that is under way; a stop takes it back. */
-  #pendingStart: Promise<void> | undefined
 
-  constructor(state: SessionState, leaseRuntime: () => Promise<RuntimeLease>) {
+  /** `lease` gets the session's runtime ready, for a run that the queue starts. */
+  constructor(state: SessionState, lease: () => Promise<RuntimeLease>) {
     this.#state = state
-    this.#leaseRuntime = leaseRuntime
+    const current = (): ActiveRun | undefined => this.#current
+    this.#queue = new QueueStart(state, {
+      get current() {
+        return current()
+      },
+      begin: (plan, deliver) => this.begin(plan, deliver),
+      lease,
+    })
     this.tasks = new SessionTasks(state)
   }
 
   get current(): ActiveRun | undefined {
     return this.#current
+  }
+
+  /** The last run that has ended in this process, perhaps not committed yet. */
+  get last(): ActiveRun | undefined {
+    return this.#last
+  }
+
+  /** How a start from the queue stands. */
+  get start(): Pick<QueueStart, 'step' | 'refused'> {
+    return this.#queue
   }
 
   /** Resolves when the first run of this process has begun. */
@@ -95,7 +114,7 @@ export class RunControl {
   }
 
   get isIdle(): boolean {
-    return this.#current === undefined && this.#pendingStart === undefined
+    return this.#current === undefined && !this.#queue.isPending
   }
 
   /** Begins a run with a slot in hand. Decides and records in one breath; the runtime starts after the commit. */
@@ -136,6 +155,7 @@ export class RunControl {
   /** Goes on with a run of a former process, beyond the limit of runs: it was accepted. */
   resume({ run: state, past }: Pick<TakenUp, 'run' | 'past'>, plan: ResumePlan): ActiveRun {
     const run = new ActiveRun(state, past)
+    run.activity.recover()
     this.#current = run
     this.#state.around.slots.takeBeyond()
     this.#driving = this.#drive(run, plan)
@@ -161,7 +181,7 @@ export class RunControl {
 
   /** Stops the current run: withdraws its requests, then aborts it. Asking again changes nothing. */
   stop(request: StopRequest): ActiveRun | undefined {
-    this.#pendingStart = undefined
+    this.#queue.takeBack()
     const run = this.#current
     if (run === undefined || run.isStopping) return run
     run.cancel(request)
@@ -173,20 +193,14 @@ export class RunControl {
 
   /** Aborts whatever goes on without telling anybody, with all that works for it, and waits until it has left. */
   async abandon(): Promise<void> {
-    this.#pendingStart = undefined
+    this.#queue.takeBack()
     if (this.#current !== undefined) this.#abort(this.#current)
     await Promise.all([this.#driving, this.tasks.stopBackground({ by: 'parent', reason: 'its session has gone' })])
   }
 
   /** Starts a run with what waits in the queue, as soon as a slot is free. */
   startQueued(): void {
-    if (this.#current !== undefined || this.#pendingStart !== undefined || !this.#mayStart) return
-    const start: Promise<void> = this.#startQueued(() => this.#pendingStart === start)
-      .catch((cause: unknown) => this.#state.around.onDefect(cause))
-      .finally(() => {
-        if (this.#pendingStart === start) this.#pendingStart = undefined
-      })
-    this.#pendingStart = start
+    this.#queue.start()
   }
 
   #abort(run: ActiveRun): void {
@@ -194,37 +208,6 @@ export class RunControl {
     this.#state.requests.withdraw(reason)
     run.abort(reason)
     void this.tasks.leave(run)
-  }
-
-  get #mayStart(): boolean {
-    return this.#state.recorder.isOpen && !this.#state.around.isDraining()
-  }
-
-  async #startQueued(isWanted: () => boolean): Promise<void> {
-    const { slots } = this.#state.around
-    await slots.take()
-    const lease = await this.#leaseRuntime().catch((cause: unknown) => this.#tellRefusal(cause))
-    const { queue } = this.#state
-    if (lease === undefined || !isWanted() || !this.#mayStart || this.#current !== undefined || queue.isEmpty) {
-      // In this breath, so that a run that ends while the lease is given back can start the queue.
-      if (isWanted()) this.#pendingStart = undefined
-      slots.release()
-      await lease?.release()
-      return
-    }
-    const steering = queue.takeSteering()
-    const followUp = steering.length > 0 ? undefined : queue.takeFollowUp()
-    const inputs = followUp === undefined ? steering : [followUp]
-    this.begin({ lease, messages: [], trigger: 'queue' }, (runId) => {
-      for (const input of inputs) this.#state.deliver(input, runId)
-    })
-  }
-
-  /** Whatever waits stays in the queue; the next input or run tries again. */
-  #tellRefusal(cause: unknown): undefined {
-    if (!(cause instanceof Refusal)) this.#state.around.onDefect(cause)
-    const error = cause instanceof Refusal ? cause.message : 'the agent cannot be opened'
-    this.#state.recorder.event({ type: 'error', error, code: 'agent_unavailable' })
   }
 
   #authorDefault(runtime: Runtime): Partial<SessionState['record']> {
@@ -235,27 +218,43 @@ export class RunControl {
       : { policy_pending: false, safety_policy: policy, tools_approved: policy === 'autonomous' }
   }
 
-  async #drive(run: ActiveRun, { getReady, headers = {}, work, onEnd, ...plan }: Drive): Promise<void> {
-    let { lease } = plan
-    let ending: Ending
-    try {
-      await this.#state.recorder.settled()
-      lease = await getReady(run)
-      const { runtime, source } = lease
-      const tasks = this.tasks.of(run, source, headers)
-      const context = runContext(this.#state, run, runtime, { tasks, headers })
-      ending = { reason: await this.#record(run, work?.(context, runtime) ?? runtime.run(context)) }
-    } catch (cause) {
-      ending = run.signal.aborted ? { reason: 'canceled' } : this.#judge(cause)
+  async #drive(run: ActiveRun, plan: Drive): Promise<void> {
+    const held: Held = { lease: plan.lease }
+    const { detached, ...ending } = await underWatch(run, this.#state, this.tasks, {
+      carryOut: () => this.#carryOut(run, plan, held),
+      letGo: () => this.#letGo(run, held),
+      abort: () => this.#abort(run),
+    })
+    if (detached !== undefined) {
+      held.lease?.forget?.()
+      this.#state.around.onDefect(new RunLeftBehind(run.id))
     }
-    await this.tasks.leave(run)
-    await lease?.release().catch((cause: unknown) => this.#state.around.onDefect(cause))
-    this.#finish(run, run.isStopping ? { reason: 'canceled' } : ending)
+    this.#finish(run, { ...(run.isStopping ? { reason: 'canceled' } : ending), detached })
     try {
-      onEnd?.(run.state)
+      plan.onEnd?.(run.state)
     } catch (cause) {
       this.#state.around.onDefect(cause)
     }
+  }
+
+  async #carryOut(run: ActiveRun, { getReady, headers = {}, work }: Drive, held: Held): Promise<Ending> {
+    try {
+      await this.#state.recorder.settled()
+      const lease = await getReady(run)
+      held.lease = lease
+      const { runtime, source } = lease
+      run.activity.begin(runtime.patience)
+      const tasks = this.tasks.of(run, source, headers)
+      const context = runContext(this.#state, run, runtime, { tasks, headers })
+      return { reason: await this.#record(run, work?.(context, runtime) ?? runtime.run(context)) }
+    } catch (cause) {
+      return run.signal.aborted ? { reason: 'canceled' } : this.#judge(cause)
+    }
+  }
+
+  async #letGo(run: ActiveRun, { lease }: Held): Promise<void> {
+    await this.tasks.leave(run)
+    await lease?.release().catch((cause: unknown) => this.#state.around.onDefect(cause))
   }
 
   async #record(run: ActiveRun, events: AsyncGenerator<RuntimeEvent, StopReason, void>): Promise<StopReason> {
@@ -263,6 +262,8 @@ export class RunControl {
       for (;;) {
         const step = await events.next()
         if (step.done === true) return step.value
+        // It was left behind: whatever it tells now is about a run that has ended.
+        if (this.#current !== run) return 'canceled'
         run.safePoint.note(step.value)
         recordEvent(this.#state, run, step.value)
         const { pressure } = this.#state.recorder
@@ -323,22 +324,15 @@ export class RunControl {
       this.#state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })
       recorder.event({ type: 'error', error: message, code, agent_name }, run.id)
     }
+    if (ending.detached !== undefined) {
+      recorder.event({ type: 'run_detached', reason: ending.detached, agent_name }, run.id)
+    }
     const last = recorder.event({ type: 'stream_stopped', reason: ending.reason, agent_name }, run.id)
     recorder.save({ kind: 'run.put', run: run.end(ending.reason, last, ending.error) })
     this.#current = undefined
+    this.#last = run
     this.#state.around.slots.release()
     run.settle(recorder.settled())
-    if (this.#goesOn(run, ending.reason)) this.startQueued()
-  }
-
-  /**
-   * A stop holds what was queued before it, and a budget everything; another failure holds follow-ups, which would only fail
-   * too.
-   */
-  #goesOn(run: ActiveRun, reason: StopReason): boolean {
-    const { queue } = this.#state
-    if (reason === 'canceled') return queue.hasBeyond(run.held)
-    if (reason === 'budget_exceeded') return false
-    return reason === 'normal' ? !queue.isEmpty : queue.hasSteering
+    this.#queue.after(run, ending.reason)
   }
 }

@@ -5,6 +5,7 @@ import type { SessionState } from './session-state.ts'
 
 /** Writes down what a run tells: what it changes in the session, and the event itself into the log. */
 export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeEvent): void {
+  run.activity.take(event)
   switch (event.type) {
     case 'time_spent':
       state.count({ spent: { cost: 0, tokens: 0, elapsed_seconds: event.seconds } })

@@ -10,6 +10,8 @@ interface Kept {
 export interface Loan {
   readonly runtime: Runtime
   release(): Promise<void>
+  /** From now on it is lent to nobody else: whoever has it may not give it back. */
+  forget(): void
 }
 
 /**
@@ -75,6 +77,9 @@ export class RuntimeKeeper {
         if (!isOut) return
         isOut = false
         await this.#takeBack(kept)
+      },
+      forget: () => {
+        if (this.#kept === kept) this.#kept = undefined
       },
     }
   }

@@ -4,6 +4,7 @@ import {
   type AgentSummary,
   type Budget,
   type ElicitationBody,
+  type Explanation,
   type InputMessage,
   type Message,
   type Permissions,
@@ -81,6 +82,13 @@ export interface SessionManagerOptions {
   readonly workingDirRoot?: string | undefined
   /** Where sessions work that name no directory; without it where the process works. */
   readonly workingDir?: string | undefined
+  /**
+   * How long a run may tell nothing, in milliseconds, while nothing is known to go on in it, before it counts as stuck; 5
+   * minutes unless told, `Infinity` for ever.
+   */
+  readonly runSilenceMs?: number | undefined
+  /** How long a run that was stopped may take to leave, in milliseconds, before it is left behind; 30 seconds unless told. */
+  readonly detachAfterMs?: number | undefined
   /** Done when the store is ours, before anything that a former process left is taken up. */
   readonly beforeRecovery?: (() => Promise<void>) | undefined
   /** Is told of every defect, once. */
@@ -112,6 +120,10 @@ export class SessionManager {
       slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
       workingDir: options.workingDir,
       ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
+      limits: {
+        runSilenceMs: options.runSilenceMs ?? 5 * 60_000,
+        detachAfterMs: options.detachAfterMs ?? 30_000,
+      },
       recovery: {
         recovery: options.recovery ?? 'resume',
         attempts: options.recoveryAttempts ?? 3,
@@ -221,6 +233,11 @@ export class SessionManager {
 
   getSessionStatus(id: string): Promise<SessionStatus> {
     return this.#visit(id, (session) => session.views.status())
+  }
+
+  /** What a session does, since when, and what would end it. */
+  explainSession(id: string): Promise<Explanation> {
+    return this.#visit(id, (session) => session.views.explain())
   }
 
   /** The sessions that carry out tasks for a session, oldest first, those of the past too. */

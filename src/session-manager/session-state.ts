@@ -9,6 +9,7 @@ import type { LiveSession } from './live-session.ts'
 import { Recorder } from './recorder.ts'
 import { Requests } from './requests.ts'
 import type { RunSlots } from './run-slots.ts'
+import type { RunLimits } from './run-watch.ts'
 import { policyOf } from './session-record.ts'
 import { toSettings } from './session-view.ts'
 import { noSpending, sumOf } from './spending.ts'
@@ -22,6 +23,7 @@ export interface Surroundings {
   /** Where sessions work that name no directory. */
   readonly workingDir: string | undefined
   readonly ring: { readonly events: number; readonly bytes: number }
+  readonly limits: RunLimits
   readonly recovery: RecoveryPolicy
   /** Loads a session that is new. */
   add(record: SessionRecord): LiveSession

@@ -19,7 +19,8 @@ import { isAnswer, lastText } from './transcript.ts'
 /** Of the sessions that carried out tasks, the newest that are looked at. */
 const mostRemembered = 100
 
-interface RunningTask {
+/** A task that goes on. */
+export interface RunningTask {
   readonly session: LiveSession
   readonly run: ActiveRun
   readonly callId: string
@@ -71,6 +72,14 @@ export class SessionTasks {
 
   get isIdle(): boolean {
     return this.#running.size === 0
+  }
+
+  get running(): readonly RunningTask[] {
+    return [...this.#running]
+  }
+
+  isWaitedForBy(run: ActiveRun): boolean {
+    return this.running.some(({ waiting }) => waiting === run)
   }
 
   /** Resolves when everything that was decided by the sessions that carry them out is committed. */

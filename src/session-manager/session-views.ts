@@ -1,10 +1,12 @@
 import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
-import type { SessionStatus, Snapshot } from '../protocol/protocol.ts'
+import type { Explanation, SessionStatus, Snapshot } from '../protocol/protocol.ts'
 import type { ItemRange, SessionRecord } from '../store/store.ts'
 import type { Attachments } from './attachments.ts'
+import { explain } from './explanation.ts'
 import type { Gate } from './gate.ts'
 import type { LiveSession } from './live-session.ts'
 import type { RunControl } from './run-control.ts'
+import { factsOf } from './session-facts.ts'
 import type { SessionState } from './session-state.ts'
 import { grow, partialsBelow, type SessionTree, type TreeItem } from './session-tree.ts'
 import { toSnapshot, toStatus } from './session-view.ts'
@@ -54,6 +56,13 @@ export class SessionViews {
     const status = toStatus(this.#state.record, this.#agent, this.#control.current?.id)
     await this.#settled()
     return status
+  }
+
+  async explain(): Promise<Explanation> {
+    this.#gate.decide('read')
+    const explanation = explain(factsOf(this.#state, this.#control, this.#agent))
+    await this.#settled()
+    return explanation
   }
 
   /** The session with some of its items and everything below them, as it is now; adds who below it is loaded. */

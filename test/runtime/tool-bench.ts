@@ -5,7 +5,7 @@ import { agentNamed, parseAgentFile } from '../../src/agent-file/agent-file.ts'
 import { createModels, type ModelRequest, type Models } from '../../src/models/models.ts'
 import type { ApprovalContent, ChatMessage, Verdict } from '../../src/protocol/protocol.ts'
 import { createTeam } from '../../src/runtime/agent-runtime.ts'
-import type { Question, RunSettings, Runtime } from '../../src/runtime/runtime.ts'
+import type { Patience, Question, RunSettings, Runtime } from '../../src/runtime/runtime.ts'
 import { world } from '../tools/world.ts'
 import type { Outcome } from './run-context.ts'
 
@@ -27,10 +27,11 @@ interface BenchOptions {
   readonly agent?: object
   /** Keys of the file besides its agents and models. */
   readonly file?: object
+  readonly patience?: Patience
 }
 
 /** An agent with toolsets in a directory of its own, on a model that plays the turns and then says `done`. */
-export function toolBench(turns: readonly Turn[], { agent = {}, file = {} }: BenchOptions = {}): ToolBench {
+export function toolBench(turns: readonly Turn[], { agent = {}, file = {}, patience }: BenchOptions = {}): ToolBench {
   const { root, environment } = world()
   const script = [...turns, [{ text: 'done' }]]
   const models = { played: { provider: 'scripted', model: 'test', provider_opts: { script } } }
@@ -39,7 +40,7 @@ export function toolBench(turns: readonly Turn[], { agent = {}, file = {} }: Ben
   const found = agentNamed(parsed)
   if (found === undefined) throw new Error('the file has no agent')
   const requests: ModelRequest[] = []
-  const runtime = createTeam({ file: parsed, models: recording(requests), environment }).open(found)
+  const runtime = createTeam({ file: parsed, models: recording(requests), environment, patience }).open(found)
   onTestFinished(() => runtime.close())
   return {
     runtime,

@@ -1,6 +1,7 @@
 import type fc from 'fast-check'
 import { expect } from 'vitest'
 import { type ErrorCode, type InputKind, queueCapacity } from '../../src/protocol/protocol.ts'
+import { checkExplained } from './explained.ts'
 import { codeOf, type House, patience, readLog } from './house.ts'
 import { approval, type PuppetRun } from './test-agents.ts'
 
@@ -227,6 +228,7 @@ async function agree(model: Model, real: Real): Promise<void> {
     ({ content }) => content.kind === 'approval' && content.tool_call.id,
   )
   expect(asked).toEqual(model.asked)
+  await checkExplained(manager, real.id)
   expect(await codeOf(manager.getSessionStatus(real.id))).toBe(model.hasRun ? undefined : 'session_not_running')
 }
 

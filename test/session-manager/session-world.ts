@@ -2,6 +2,7 @@ import { expect } from 'vitest'
 import { type InputKind, Refusal, type Request, type Snapshot } from '../../src/protocol/protocol.ts'
 import { RunFailure } from '../../src/runtime/runtime.ts'
 import type { Store } from '../../src/store/store.ts'
+import { checkExplained } from './explained.ts'
 import { build, type Entry, entriesOf, eventsOf, type House, patience, readLog, texts } from './house.ts'
 import { approval, elicitation, type PuppetRun } from './test-agents.ts'
 
@@ -57,6 +58,8 @@ export class SessionWorld {
   readonly #received: { readonly question: string; readonly answer: unknown }[] = []
   readonly #told: Entry[] = []
   #calls: Promise<unknown>[] = []
+  /** Of this process. */
+  #explained: Promise<unknown>[] = []
   #leave = new AbortController()
   #head = 0
   #deletion: Fate | undefined
@@ -141,6 +144,7 @@ export class SessionWorld {
         break
     }
     expect(this.#house.puppet.active.size).toBeLessThanOrEqual(1)
+    this.#explained.push(checkExplained(this.#house.manager, id))
   }
 
   /** Lets everything come to rest, gives out what waits, and compares. */
@@ -148,7 +152,7 @@ export class SessionWorld {
     const { store, manager } = this.#house
     store.heal()
     store.release()
-    await Promise.all(this.#calls)
+    await Promise.all([...this.#calls, ...this.#explained])
     await this.#reload()
     if (this.#deletion !== undefined && (await this.#isGone())) {
       await manager.waitStopped(this.#id, patience)
@@ -258,6 +262,7 @@ export class SessionWorld {
     const next = await this.#house.crash()
     // Nobody hears of what was under way.
     this.#calls = []
+    this.#explained = []
     this.#begin(next)
   }
 
@@ -265,7 +270,7 @@ export class SessionWorld {
     this.#house.store.heal()
     this.#house.store.release()
     const next = await this.#house.restart()
-    await Promise.all(this.#calls)
+    await Promise.all([...this.#calls, ...this.#explained])
     this.#begin(next)
   }
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Explanation } from '../explanation.ts'
 import * as query from '../query.ts'
 import {
   Session,
@@ -54,6 +55,13 @@ export const sessionEndpoints = {
     query: query.StatusQuery,
     answers: { 200: SessionStatus },
     refuses: ['invalid_request', 'unknown_session', 'session_not_running', 'wait_timeout'],
+  }),
+  explain: endpoint({
+    method: 'GET',
+    path: '/api/sessions/:id/explain',
+    summary: 'What a session does, since when, and what would end it: for people and for programs.',
+    answers: { 200: Explanation },
+    refuses: ['unknown_session'],
   }),
   deleteSession: endpoint({
     method: 'DELETE',

@@ -20,6 +20,7 @@ export const sessionRoutes = (manager: SessionManager) =>
       }
       throw new Refusal('wait_timeout', 'session not ready within timeout')
     },
+    explain: ({ params }) => manager.explainSession(params.id),
     deleteSession: async ({ params, query: { wait, timeout }, reply }) => {
       const { left } = await manager.deleteSession(params.id, wait === 'true' ? timeout : undefined)
       reply.code(left ? 200 : 202)
