@@ -43,6 +43,10 @@ const flags: Readonly<Record<Key, Flag>> = {
     help: 'a run that tells nothing for so long, although nothing goes on in it, fails as stuck; off is never',
   },
   onDisconnect: { value: 'WHAT', help: 'cancel or continue a run when its client leaves the stream' },
+  requestDeadline: {
+    value: 'DURATION',
+    help: 'refuse or decline what a person was asked and did not answer in this time; off is never',
+  },
   recovery: { value: 'WHAT', help: 'resume or interrupt runs that a restart has cut, or ask a person' },
   recoveryAttempts: { value: 'N', help: 'how often a run is begun that crashes cut' },
   eventRetention: {

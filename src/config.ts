@@ -55,6 +55,8 @@ export const Config = z
     corsOrigin: z.array(origin).readonly(),
     /** What becomes of a run when the client leaves its stream. */
     onDisconnect: oneOf(['cancel', 'continue']),
+    /** How long a question to a person may stay open, where nobody chose; without it for ever. */
+    requestDeadline: timerOrOff,
     /** What becomes of runs that the process before has left, where their session does not say. */
     recovery: oneOf(['resume', 'interrupt', 'ask']),
     /** How often a run is begun at most, after crashes. */
@@ -90,6 +92,7 @@ export const defaults: Readonly<Omit<Settings, 'source'>> = {
   runSilence: '5m',
   corsOrigin: [],
   onDisconnect: 'cancel',
+  requestDeadline: 'off',
   recovery: 'resume',
   recoveryAttempts: '3',
   shutdownGrace: '8s',

@@ -100,6 +100,20 @@ export const ScriptTool = z.strictObject({
 })
 export type ScriptTool = z.infer<typeof ScriptTool>
 
+/** How long a person is waited for who is to approve a call, and whether it then runs; never when it is destructive. */
+export const ApprovalExpiry = z.strictObject({
+  deadline: optional(Duration),
+  default: optional(z.enum(['deny', 'allow'])),
+})
+export type ApprovalExpiry = z.infer<typeof ApprovalExpiry>
+
+/** The same for what a tool asks a person. */
+export const ElicitationExpiry = z.strictObject({
+  deadline: optional(Duration),
+  default: optional(z.enum(['decline', 'cancel'])),
+})
+export type ElicitationExpiry = z.infer<typeof ElicitationExpiry>
+
 const Defer = z.union([Flag, Texts])
 
 /** What becomes of a call that was running when the server died: run again, not run again, a person decides. */
@@ -150,6 +164,8 @@ const toolsetShape = {
   blocked_servers: optional(Texts),
   models: optional(Texts),
   safer: optional(Flag),
+  approval: optional(ApprovalExpiry),
+  elicitation: optional(ElicitationExpiry),
 }
 
 /** What a toolset of a type cannot do without: one of these keys. */

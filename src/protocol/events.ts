@@ -169,6 +169,7 @@ export const events = {
     meta: z.record(z.string(), z.unknown()).optional(),
   }),
   request_opened: event('request_opened', { request: Request }),
+  request_reminder: event('request_reminder', { request: Request }),
   request_settled: event('request_settled', { request: Request, decider: Decider }),
   session_exited: event('session_exited', { reason: z.string() }),
 } as const

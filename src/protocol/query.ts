@@ -42,6 +42,20 @@ export const SessionsQuery = z.object({
 
 export const SessionQuery = z.object({ messages: MessagesQuery })
 
+/** `open` waits for a person; `settled` no longer does. */
+const requestState = z.enum(['open', 'settled', 'all']).default('open')
+
+export const RequestsQuery = z.object({ state: requestState, limit: limit(1000, 1000), cursor: z.string().optional() })
+
+export const InboxQuery = RequestsQuery.extend({
+  kind: z.enum(['approval', 'elicitation', 'continuation', 'recovery']).optional(),
+  /** A session, and all below it. */
+  session: z.string().optional(),
+  agent: z.string().optional(),
+  created_after: z.iso.datetime({ offset: true }).optional(),
+  created_before: z.iso.datetime({ offset: true }).optional(),
+})
+
 export const PageQuery = z.object({ limit: limit(1000, 100), cursor: z.string().optional() })
 
 export const MessagePageQuery = z.object({

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseDuration } from './duration.ts'
 import { Tool, ToolCall } from './message.ts'
 import { RecoveryCause } from './run.ts'
 
@@ -74,13 +75,27 @@ export const RequestContent = z.discriminatedUnion('kind', [
 ])
 export type RequestContent = z.infer<typeof RequestContent>
 
-/** `withdrawn`: the run was stopped. `expired`: whoever asked is gone. */
+/** `withdrawn`: the run was stopped. `expired`: its deadline has passed, or whoever asked is gone. */
 export const RequestState = z.enum(['open', 'answered', 'withdrawn', 'expired'])
 export type RequestState = z.infer<typeof RequestState>
 
-/** Who settled a request: a client, the session's policy, the stop of its run, or the end of the process that asked. */
-export const Decider = z.enum(['client', 'policy', 'stop', 'restart'])
+/** Who settled a request: a client, the session's policy, the stop of its run, the end of the process that asked, its deadline. */
+export const Decider = z.enum(['client', 'policy', 'stop', 'restart', 'deadline'])
 export type Decider = z.infer<typeof Decider>
+
+/** The answer that a request gets when nobody has answered by its deadline. */
+export const DeadlineAnswer = z.enum(['allow', 'deny', 'decline', 'cancel'])
+export type DeadlineAnswer = z.infer<typeof DeadlineAnswer>
+
+/** Why a request has expired. */
+export const ExpiryReason = z.enum(['deadline', 'restart', 'asker_gone'])
+export type ExpiryReason = z.infer<typeof ExpiryReason>
+
+/** How long questions of a session may stay open, as Go writes it: zero is for ever, empty text leaves it to the server. */
+export const RequestDeadline = z
+  .string()
+  .trim()
+  .refine((text) => text === '' || (parseDuration(text) ?? -1) >= 0, 'must be a duration such as 30m or 12h')
 
 /** A question that a run puts to a person. Settled once. */
 export const Request = z.object({
@@ -91,8 +106,13 @@ export const Request = z.object({
   state: RequestState,
   created_at: z.string(),
   content: RequestContent,
+  label: z.string().optional(),
+  deadline: z.string().optional(),
+  on_deadline: DeadlineAnswer.optional(),
+  reminded_at: z.string().optional(),
   answer: z.union([Verdict, ElicitationAnswer]).optional(),
   decider: Decider.optional(),
+  reason: ExpiryReason.optional(),
   settled_at: z.string().optional(),
 })
 export type Request = z.infer<typeof Request>
@@ -115,3 +135,13 @@ export const ElicitationBody = z.object({
   request_id: z.string().optional(),
 })
 export type ElicitationBody = z.infer<typeof ElicitationBody>
+
+/** `POST /api/sessions/:id/requests/:request_id/answer`: a verdict, or for an elicitation an action. */
+export const AnswerBody = z.object({
+  confirmation: ConfirmationInput.optional(),
+  reason: z.string().optional(),
+  tool_name: z.string().optional(),
+  action: ElicitationAnswer.shape.action.optional(),
+  content: ElicitationAnswer.shape.content,
+})
+export type AnswerBody = z.infer<typeof AnswerBody>

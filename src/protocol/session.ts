@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Budget, ExceededBudget, Spending } from './budget.ts'
 import { Message, Usage } from './message.ts'
+import { RequestDeadline } from './request.ts'
 import { Recovery } from './run.ts'
 
 const aliases: Readonly<Record<string, string>> = {
@@ -86,6 +87,7 @@ const settings = {
   attached_files: z.array(z.string()).optional(),
   origin: z.string().optional(),
   parent_id: z.string().optional(),
+  request_deadline: z.string().optional(),
   budget: Budget.optional(),
   recovery: Recovery.optional(),
   spent: Spending.optional(),
@@ -110,6 +112,7 @@ export const SessionTemplate = z.object({
   agent_model_overrides: z.record(z.string(), z.string()).nullish(),
   custom_models_used: z.array(z.string()).nullish(),
   attributes: z.record(z.string(), z.string()).nullish(),
+  request_deadline: RequestDeadline.nullish(),
   budget: Budget.nullish(),
   recovery: Recovery.optional(),
 })
@@ -129,6 +132,7 @@ export const SessionSettings = z.object({
   input_tokens: z.number().int(),
   output_tokens: z.number().int(),
   cost: z.number(),
+  request_deadline: z.string().optional(),
   budget: Budget.optional(),
   paused: ExceededBudget.optional(),
 })
@@ -167,6 +171,7 @@ export const SessionDetails = z.object({
   attributes: z.record(z.string(), z.string()).optional(),
   agent_model_overrides: z.record(z.string(), z.string()).optional(),
   parent_id: z.string().optional(),
+  request_deadline: z.string().optional(),
   budget: Budget.optional(),
   spent: Spending.optional(),
   paused: ExceededBudget.optional(),
@@ -191,6 +196,7 @@ export const Snapshot = z.object({
   last_event_seq: z.number().int(),
   cost: z.number(),
   parent_id: z.string().optional(),
+  request_deadline: z.string().optional(),
   budget: Budget.optional(),
   spent: Spending.optional(),
   paused: ExceededBudget.optional(),

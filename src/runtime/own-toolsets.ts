@@ -27,7 +27,8 @@ export function ownToolsets(team: Team, agent: Agent, above: Lineage, work: Dele
     ...background.map(({ config }) => {
       const readonly = agent.readonly === true || config.readonly === true
       const toolset = backgroundToolset(delegating, config.recall === true)
-      return { toolset: new DecoratedToolset(toolset, { ...config, readonly }), model: config.model, rerun: config }
+      const decorated = new DecoratedToolset(toolset, { ...config, readonly })
+      return { toolset: decorated, model: config.model, asking: config, rerun: config }
     }),
   ]
 }

@@ -2,6 +2,8 @@ import type { Agent } from '../agent-file/agent-file.ts'
 import type { Tool, ToolCallResult } from '../protocol/protocol.ts'
 import { type CallContext, type RerunDefinition, type RerunRule, rerunRule, type Toolset } from '../tools/tools.ts'
 import { withDescription } from './description-parameter.ts'
+import { type AskingRules, questionExpiry } from './question-expiry.ts'
+import type { Expiry } from './runtime.ts'
 import { watchedCall } from './tool-watch.ts'
 import type { Toolbox } from './toolbox.ts'
 
@@ -12,6 +14,7 @@ export interface OwnToolset {
   readonly rules?: string | undefined
   /** Reads what its tools answer, in place of the agent's own model. */
   readonly model?: string | undefined
+  readonly asking?: AskingRules | undefined
   /** What the file says about calls that a restart cut. */
   readonly rerun?: RerunDefinition | undefined
 }
@@ -57,6 +60,12 @@ export class RunToolbox {
   /** The model that is to read what a tool answers, if not the agent's own. */
   modelOf(name: string): string | undefined {
     return (this.#ownerOf(name) ?? { model: this.#toolbox.modelOf(name) }).model
+  }
+
+  /** How long a question that a call of a tool leads to waits, as far as the agent file says so. */
+  expiryOf(name: string, kind: keyof AskingRules): Expiry | undefined {
+    const own = this.#ownerOf(name)
+    return questionExpiry(own === undefined ? this.#toolbox.askingOf(name) : (own.asking ?? {}), kind)
   }
 
   /** What becomes of a call that was running when the process died. */

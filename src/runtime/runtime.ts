@@ -5,6 +5,7 @@ import type {
   Budget,
   BudgetUsage,
   ContinuationContent,
+  DeadlineAnswer,
   ElicitationAnswer,
   ElicitationContent,
   EventBody,
@@ -40,6 +41,7 @@ export type RuntimeEvent =
           | 'elicitation_request'
           | 'sub_session_completed'
           | 'request_opened'
+          | 'request_reminder'
           | 'request_settled'
           | 'session_exited'
           | 'run_detached'
@@ -67,15 +69,24 @@ export interface RunSettings {
   readonly budget: Budget | undefined
 }
 
+/** How long a question waits, and what it is answered with then; what it does not say is the session's to choose. */
+export interface Expiry {
+  /** Milliseconds; 0 is for ever. */
+  readonly afterMs?: number | undefined
+  /** `allow` and `deny` are for calls, `decline` and `cancel` for elicitations. A destructive call is never allowed by it. */
+  readonly answer?: DeadlineAnswer | undefined
+}
+
 /**
  * A question for a person. `decide` is asked when the question is put and again after every change of the session's
  * settings: a verdict settles it without a person.
  */
-export type Question =
+export type Question = { readonly expiry?: Expiry | undefined } & (
   | { readonly content: ApprovalContent; readonly decide?: (() => Verdict | undefined) | undefined }
   | { readonly content: ElicitationContent }
   | { readonly content: ContinuationContent }
   | { readonly content: RecoveryContent }
+)
 
 /** The answer that a question of this kind gets. */
 export type Answer<Q extends Question> = Q['content'] extends ElicitationContent ? ElicitationAnswer : Verdict

@@ -90,6 +90,7 @@ async function decideCall(work: AgentAtWork, call: ToolCall, tool: Tool, args: u
       later = reconsider(question(), decision)
       return verdictOf(later)
     },
+    expiry: work.toolbox.expiryOf(tool.name, 'approval'),
   })
   const verdict = await unlessAborted(work.shared.stopwatch.hold(asked), work.signal)
   if (verdict.confirmation !== 'reject') return { args: decision.args, refusal: undefined }
@@ -155,7 +156,7 @@ async function afterwards(
 const declined: ElicitationAnswer = { action: 'decline' }
 
 function callContext(
-  { agent, context, shared, signal }: AgentAtWork,
+  { agent, context, shared, signal, toolbox }: AgentAtWork,
   call: ToolCall,
   tool: Tool,
   tell: Tell,
@@ -171,7 +172,8 @@ function callContext(
     },
     elicit: async (question) => {
       if (!context.settings().interactive) return declined
-      const answer = context.ask({ content: { kind: 'elicitation', ...question } })
+      const expiry = toolbox.expiryOf(tool.name, 'elicitation')
+      const answer = context.ask({ content: { kind: 'elicitation', ...question }, expiry })
       return await unlessAborted(shared.stopwatch.hold(answer), signal)
     },
   }

@@ -15,6 +15,7 @@ import {
 } from '../tools/tools.ts'
 import { skillsOf } from './agent-skills.ts'
 import { toolsetsOf } from './agent-toolsets.ts'
+import type { AskingRules } from './question-expiry.ts'
 
 interface Entry {
   readonly toolset: Toolset
@@ -22,6 +23,7 @@ interface Entry {
   readonly required: boolean
   /** Reads what its tools answer, in place of the agent's own model. */
   readonly model?: string | undefined
+  readonly asking: AskingRules
   /** What the file says about calls that a restart cut. */
   readonly rerun?: RerunDefinition | undefined
 }
@@ -47,12 +49,20 @@ export class Toolbox {
       if (toolset === undefined) return []
       const required = definition.type === 'mcp' && readLifecycle(definition.lifecycle).required
       return [
-        { toolset, label: definition.name ?? definition.type, required, model: definition.model, rerun: definition },
+        {
+          toolset,
+          label: definition.name ?? definition.type,
+          required,
+          model: definition.model,
+          asking: definition,
+          rerun: definition,
+        },
       ]
     })
     const definitions = skillsOf(file, agent).map(({ definition }) => definition)
     const skills = createSkills(definitions, environment)
-    this.#entries = skills === undefined ? entries : [...entries, { toolset: skills, label: 'skills', required: false }]
+    this.#entries =
+      skills === undefined ? entries : [...entries, { toolset: skills, label: 'skills', required: false, asking: {} }]
   }
 
   get isEmpty(): boolean {
@@ -97,6 +107,11 @@ export class Toolbox {
   /** The model that is to read what a tool answers, if not the agent's own. */
   modelOf(name: string): string | undefined {
     return this.#entryOf(name)?.model
+  }
+
+  /** What the agent file says about questions that calls of a tool lead to. */
+  askingOf(name: string): AskingRules {
+    return this.#entryOf(name)?.asking ?? {}
   }
 
   /** What becomes of a call that was running when the process died. Of a tool that is not there nobody knows anything. */

@@ -108,6 +108,7 @@ export function takeUp(state: SessionState, run: Run): TakenUp {
     run_id,
   )
   recorder.save({ kind: 'run.put', run: now })
+  state.requests.restore(run_id, state.around.store.requests(state.id, 'all'))
   return { run: now, past, cause }
 }
 

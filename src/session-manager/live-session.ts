@@ -257,6 +257,7 @@ export class LiveSession {
   /** Lets the run go, and then what it worked with. */
   #abandon(): Promise<void> {
     const left = this.#control.abandon()
+    this.#state.requests.close()
     this.#emptied = left.then(() => this.#keeper.close())
     return left
   }

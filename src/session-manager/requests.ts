@@ -2,19 +2,33 @@ import {
   type Decider,
   type ElicitationAnswer,
   type EventBody,
-  newId,
+  type ExpiryReason,
   Refusal,
   type Request,
   type RequestState,
   type Verdict,
 } from '../protocol/protocol.ts'
 import type { Answer, Question } from '../runtime/runtime.ts'
+import { confirmationOf, newRequest, openingsOf } from './new-request.ts'
 import type { Recorder } from './recorder.ts'
+import { RequestClock } from './request-clock.ts'
+import { deadlineAnswers } from './request-deadline.ts'
+import { isAboutRerun, isSameQuestion } from './same-question.ts'
+import { settled, settledRefusal } from './settled-request.ts'
+
+export { settled } from './settled-request.ts'
 
 /** Which approval an answer means. Nothing: the one that is confirmed now. */
 export interface ApprovalAddress {
   readonly request_id?: string | undefined
   readonly tool_call_id?: string | undefined
+}
+
+/** The run that asks. */
+interface Asker {
+  readonly id: string
+  readonly agent: string
+  readonly signal: AbortSignal
 }
 
 type AnyAnswer = Verdict | ElicitationAnswer
@@ -25,11 +39,16 @@ interface Relations {
   stored(): readonly Request[]
   /** The questions of all sessions that work for one another, these among them: one of theirs is shown at a time. */
   family(): readonly Requests[]
+  /** Milliseconds that a question may stay open which says nothing about it itself; 0 or nothing is for ever. */
+  usualDeadline(): number | undefined
+  /** Is told of what must not happen while nobody waits for an answer. */
+  onDefect(error: unknown): void
 }
 
 interface Waiting {
   request: Request
-  readonly question: Question
+  /** Nothing while nobody waits for the answer: whoever asked is gone, and has not asked again. */
+  question: Question | undefined
   readonly answered: PromiseWithResolvers<AnyAnswer>
   /** The event that asks for a verdict has been told. */
   confirmed: boolean
@@ -44,13 +63,21 @@ export class Requests {
   readonly #recorder: Recorder
   readonly #relations: Relations
   readonly #waiting = new Map<string, Waiting>()
+  /** Answered before whoever asked has asked again, oldest first. */
+  #unclaimed: readonly Request[] = []
   /** Settled, and perhaps not committed yet. */
   #lately: readonly Request[] = []
+  readonly #clock: RequestClock
 
   constructor(sessionId: string, recorder: Recorder, relations: Relations) {
     this.#sessionId = sessionId
     this.#recorder = recorder
     this.#relations = relations
+    this.#clock = new RequestClock({
+      remind: (id) => this.#remind(id),
+      end: (id) => this.#endAtDeadline(id),
+      onDefect: (error) => relations.onDefect(error),
+    })
   }
 
   get open(): readonly Request[] {
@@ -61,35 +88,41 @@ export class Requests {
     return this.#waiting.size === 0
   }
 
-  /** Opens a request. The answer comes once it is committed; a withdrawn request rejects with the signal's reason. */
-  async ask<Q extends Question>(
-    question: Q,
-    run: { readonly id: string; readonly agent: string; readonly signal: AbortSignal },
-  ): Promise<Answer<Q>> {
+  /**
+   * Opens a request, or finds the one that the same run has opened for this question in a process before. The answer comes
+   * once it is committed; a withdrawn request rejects with the signal's reason.
+   */
+  async ask<Q extends Question>(question: Q, run: Asker): Promise<Answer<Q>> {
     run.signal.throwIfAborted()
-    const request: Request = {
-      id: newId(),
-      session_id: this.#sessionId,
-      run_id: run.id,
-      agent_name: run.agent,
-      state: 'open',
-      created_at: new Date().toISOString(),
-      content: question.content,
-    }
-    const waiting: Waiting = { request, question, answered: Promise.withResolvers(), confirmed: false }
-    this.#waiting.set(request.id, waiting)
-    this.#recorder.save({ kind: 'request.put', request })
-    this.#tell({ type: 'request_opened', request }, request)
-    if (question.content.kind === 'elicitation') {
-      const { kind: _, ...content } = question.content
-      this.#tell({ type: 'elicitation_request', ...content, elicitation_id: request.id }, request)
-    }
-    this.#redecide(waiting)
-    this.#confirmNext()
-    const answer = await waiting.answered.promise
+    const answer = await (this.#adopt(question, run) ?? this.#open(question, run).answered.promise)
     await this.#recorder.settled()
-    // A request is settled only with an answer of its own kind: `approval` and `elicitation` see to that.
+    // A request is settled only with an answer of its own kind: `approval`, `elicitation` and their callers see to that.
     return answer as Answer<Q>
+  }
+
+  /**
+   * Takes up what a run has asked that goes on in this process: open requests wait again, without anybody who waits for
+   * them, and those that have an answer keep it until the run asks the same once more; but that a call may run again was
+   * said for one time. The rest means nothing here.
+   */
+  restore(runId: string, requests: readonly Request[]): void {
+    const own = requests.filter(({ run_id, id }) => run_id === runId && !this.#waiting.has(id)).sort(byId)
+    for (const request of own) {
+      if (request.state === 'open') this.#wait(request)
+      else if (request.answer !== undefined && !isAboutRerun(request.content))
+        this.#unclaimed = [...this.#unclaimed, request]
+    }
+    this.#confirmNext()
+  }
+
+  /** Settles those that nobody waits for and nobody will ask again. */
+  expireOrphans(reason: ExpiryReason, isGone: (request: Request) => boolean): void {
+    this.#unclaimed = this.#unclaimed.filter((request) => !isGone(request))
+    for (const waiting of [...this.#waiting.values()]) {
+      if (waiting.question !== undefined || !isGone(waiting.request)) continue
+      this.#close(waiting, 'expired', 'restart', { reason })
+    }
+    this.#confirmNext()
   }
 
   /**
@@ -109,18 +142,26 @@ export class Requests {
     return this.#byId(id, (request) => !wantsVerdict(request))
   }
 
+  /** A request that is open, or was settled not long ago. */
+  find(id: string): Request | undefined {
+    return this.#waiting.get(id)?.request ?? this.#lately.findLast((request) => request.id === id)
+  }
+
   /** The request that is shown to clients which know no ids. */
   get shown(): Request | undefined {
     return [...this.#waiting.values()].find(({ confirmed }) => confirmed)?.request
   }
 
-  /** Settles an open request, and decides all open approvals again: one that the policy settles now is never shown. */
-  settle(id: string, answer: AnyAnswer, decider: Decider): void {
+  /**
+   * Settles an open request, and decides all open approvals again: one that the policy settles now is never shown. Answers
+   * with the request as it is settled.
+   */
+  settle(id: string, answer: AnyAnswer, decider: Decider): Request | undefined {
     const waiting = this.#waiting.get(id)
-    if (waiting === undefined) return
-    this.#close(waiting, 'answered', decider, answer)
-    waiting.answered.resolve(answer)
+    if (waiting === undefined) return undefined
+    const request = this.#close(waiting, 'answered', decider, { answer })
     this.redecide()
+    return request
   }
 
   /** Decides all open approvals again: the session's settings may have changed. */
@@ -131,6 +172,7 @@ export class Requests {
 
   /** Withdraws everything, because the run stops. */
   withdraw(reason: unknown): void {
+    this.#unclaimed = []
     for (const waiting of [...this.#waiting.values()]) {
       this.#close(waiting, 'withdrawn', 'stop')
       waiting.answered.promise.catch(() => {})
@@ -139,53 +181,111 @@ export class Requests {
     this.#confirmNext()
   }
 
+  /** Lets go of what waits without settling it: no deadline passes any more. */
+  close(): void {
+    this.#clock.close()
+  }
+
+  #open(question: Question, run: Asker): Waiting {
+    const asker = { session_id: this.#sessionId, run_id: run.id, agent_name: run.agent }
+    const request = newRequest(question, asker, this.#relations.usualDeadline())
+    const waiting = this.#wait(request, question)
+    this.#recorder.save({ kind: 'request.put', request })
+    for (const opening of openingsOf(request)) this.#tell(opening, request)
+    this.#redecide(waiting)
+    this.#confirmNext()
+    return waiting
+  }
+
+  #wait(request: Request, question?: Question): Waiting {
+    const waiting: Waiting = { request, question, answered: Promise.withResolvers(), confirmed: false }
+    this.#waiting.set(request.id, waiting)
+    this.#clock.watch(request)
+    return waiting
+  }
+
+  /** The answer to what the same run has asked before and nobody has claimed, oldest first. */
+  #adopt(question: Question, run: Asker): Promise<AnyAnswer> | undefined {
+    const orphans = [...this.#waiting.values()].filter((waiting) => waiting.question === undefined)
+    const found = [...this.#unclaimed, ...orphans.map(({ request }) => request)]
+      .sort(byId)
+      .find((request) => request.run_id === run.id && isSameQuestion(request.content, question.content))
+    if (found === undefined) return undefined
+    this.#unclaimed = this.#unclaimed.filter((request) => request !== found)
+    const waiting = this.#waiting.get(found.id)
+    if (waiting === undefined) return found.answer && Promise.resolve(found.answer)
+    waiting.question = question
+    this.#redecide(waiting)
+    this.#confirmNext()
+    return waiting.answered.promise
+  }
+
   #byId(id: string, isMeant: (request: Request) => boolean): Request {
     const request = this.#waiting.get(id)?.request ?? this.#settled((candidate) => candidate.id === id)
     if (request === undefined || !isMeant(request)) throw new Refusal('unknown_request')
-    return this.#stillOpen(request)
+    return stillOpen(request)
   }
 
   #byToolCall(id: string): Request {
     const isFor = ({ content }: Request): boolean => content.kind === 'approval' && content.tool_call.id === id
     const request = this.open.find(isFor) ?? this.#settled(isFor)
     if (request === undefined) throw new Refusal('no_pending_request')
-    return this.#stillOpen(request)
+    return stillOpen(request)
   }
 
+  /** One that is stored as open and does not wait here waits below, or was settled there a moment ago. */
   #settled(matches: (request: Request) => boolean): Request | undefined {
-    return this.#lately.findLast(matches) ?? this.#relations.stored().findLast(matches)
-  }
-
-  #stillOpen(request: Request): Request {
-    if (request.state === 'open') return request
-    const by = request.decider ?? 'nobody'
-    throw new Refusal('request_settled', `The request is settled already: ${request.state} by ${by}`, {
-      details: [{ path: 'body.request_id', message: `${request.state} by ${by} at ${request.settled_at ?? '?'}` }],
-    })
+    const isSettled = (request: Request): boolean => request.state !== 'open' && matches(request)
+    return this.#lately.findLast(matches) ?? this.#relations.stored().findLast(isSettled)
   }
 
   #redecide({ request, question }: Waiting): void {
-    const verdict = 'decide' in question ? question.decide?.() : undefined
+    const verdict = question !== undefined && 'decide' in question ? question.decide?.() : undefined
     if (verdict === undefined) return
     const waiting = this.#waiting.get(request.id)
-    if (waiting === undefined) return
-    this.#close(waiting, 'answered', 'policy', verdict)
-    waiting.answered.resolve(verdict)
+    if (waiting !== undefined) this.#close(waiting, 'answered', 'policy', { answer: verdict })
   }
 
-  #close(waiting: Waiting, state: RequestState, decider: Decider, answer?: AnyAnswer): void {
+  #remind(id: string): void {
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined || !this.#recorder.isOpen) return
+    waiting.request = { ...waiting.request, reminded_at: new Date().toISOString() }
+    const { request } = waiting
+    this.#recorder.save({ kind: 'request.put', request })
+    this.#tell({ type: 'request_reminder', request }, request)
+  }
+
+  #endAtDeadline(id: string): void {
+    const waiting = this.#waiting.get(id)
+    if (waiting === undefined || !this.#recorder.isOpen) return
+    const answer = deadlineAnswers[waiting.request.on_deadline ?? (wantsVerdict(waiting.request) ? 'deny' : 'decline')]
+    this.#close(waiting, 'expired', 'deadline', { answer, reason: 'deadline' })
+    this.#confirmNext()
+  }
+
+  /** Settles a request; an answer goes to whoever waits for it, or is kept for who will ask again. */
+  #close(
+    waiting: Waiting,
+    state: RequestState,
+    decider: Decider,
+    more: { readonly answer?: AnyAnswer; readonly reason?: ExpiryReason } = {},
+  ): Request {
     this.#waiting.delete(waiting.request.id)
-    const request = settled(waiting.request, state, decider, answer)
+    this.#clock.forget(waiting.request.id)
+    const request = settled(waiting.request, state, decider, more)
     this.#lately = [...this.#lately.slice(-63), request]
+    if (more.answer !== undefined && waiting.question === undefined) this.#unclaimed = [...this.#unclaimed, request]
     this.#recorder.save({ kind: 'request.put', request })
     this.#tell({ type: 'request_settled', request, decider }, request)
+    if (more.answer !== undefined) waiting.answered.resolve(more.answer)
+    return request
   }
 
   /** Shows the oldest request of the family that waits for a verdict, unless one is shown already. */
   #confirmNext(): void {
     const family = this.#relations.family()
     if (family.some(({ shown }) => shown !== undefined)) return
-    const [oldest] = family.flatMap((requests) => requests.#unshown).sort((a, b) => (a.id < b.id ? -1 : 1))
+    const [oldest] = family.flatMap((requests) => requests.#unshown).sort(byId)
     oldest?.confirm()
   }
 
@@ -198,14 +298,8 @@ export class Requests {
   #confirm(waiting: Waiting): void {
     waiting.confirmed = true
     const { request } = waiting
-    const { content, id: request_id } = request
-    if (content.kind === 'approval') {
-      const { kind: _, ...call } = content
-      this.#tell({ type: 'tool_call_confirmation', ...call, request_id }, request)
-    } else if (content.kind === 'continuation') {
-      const { max_iterations } = content
-      this.#tell({ type: 'max_iterations_reached', max_iterations, request_id }, request)
-    }
+    const confirmation = confirmationOf(request)
+    if (confirmation !== undefined) this.#tell(confirmation, request)
   }
 
   #tell(event: EventBody, { agent_name, run_id }: Request): void {
@@ -218,13 +312,12 @@ function wantsVerdict({ content }: Request): boolean {
   return content.kind !== 'elicitation'
 }
 
-/** A request as it stands after it was settled. */
-export function settled(request: Request, state: RequestState, decider: Decider, answer?: AnyAnswer): Request {
-  return {
-    ...request,
-    state,
-    decider,
-    settled_at: new Date().toISOString(),
-    ...(answer === undefined ? {} : { answer }),
-  }
+function stillOpen(request: Request): Request {
+  if (request.state !== 'open') throw settledRefusal(request, 'body.request_id')
+  return request
+}
+
+/** Ids rise with time. */
+function byId(a: { readonly id: string }, b: { readonly id: string }): number {
+  return a.id < b.id ? -1 : 1
 }

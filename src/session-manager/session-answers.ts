@@ -1,7 +1,18 @@
-import { type ElicitationBody, Refusal, type Request, type ResumeBody } from '../protocol/protocol.ts'
+import {
+  type AnswerBody,
+  type ElicitationAnswer,
+  type ElicitationBody,
+  Refusal,
+  type Request,
+  type ResumeBody,
+  type Verdict,
+} from '../protocol/protocol.ts'
+import { answerFor } from './answer-for.ts'
+import { objectionsTo } from './elicitation-check.ts'
 import type { Gate } from './gate.ts'
 import { chosenPolicy } from './session-record.ts'
 import type { SessionState } from './session-state.ts'
+import { settledRefusal } from './settled-request.ts'
 
 /** Takes the answers of people to the questions of a run, and to those of the tasks that it waits for. */
 export class SessionAnswers {
@@ -18,20 +29,35 @@ export class SessionAnswers {
     return this.#state.tree.flatMap(({ requests }) => requests.open).sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
-  /** Answers an approval; what the answer grants beyond this call holds for the session from now on. */
-  async resume(answer: ResumeBody): Promise<void> {
+  /** A request of this session or of any below it, as it stands. Refuses with `unknown_request`. */
+  find(id: string): Request {
+    const { around, id: sessionId, tree } = this.#state
+    const known = tree.map(({ requests }) => requests.find(id)).find((request) => request !== undefined)
+    const request = known ?? around.store.request(sessionId, id)
+    if (request === undefined) throw new Refusal('unknown_request')
+    return request
+  }
+
+  /** Answers a request of any kind; resolves with the request as it is settled. */
+  async answer(id: string, body: AnswerBody): Promise<Request> {
     this.#gate.decide('answer')
-    const { state, request } = this.#find(({ requests }) => requests.approval(answer))
-    const { confirmation, reason, tool_name } = answer
-    const top = state.lineage.at(-1) ?? state
-    if (request.content.kind === 'approval') {
-      // Clients that send every key send an empty name for no name.
-      const tool = tool_name || request.content.tool_call.function.name
-      // What holds for the session at the top holds for all that work for it.
-      if (grant(top, confirmation, tool)) top.sharePolicy()
+    const request = this.find(id)
+    const state = this.#state.tree.find(({ requests }) => requests.find(id)?.state === 'open')
+    if (state === undefined) {
+      if (request.state === 'open') throw new Refusal('request_settled', 'Nobody waits for an answer any more')
+      throw settledRefusal(request, 'params.request_id')
     }
-    state.requests.settle(request.id, { confirmation, reason, tool_name }, 'client')
-    for (const other of top.tree) other.requests.redecide()
+    const answer = answerFor(request, body)
+    const settled = 'action' in answer ? accept(state, request, answer) : rule(state, request, answer)
+    await this.#settled(state)
+    return settled
+  }
+
+  /** Answers an approval; what the answer grants beyond this call holds for the session from now on. */
+  async resume({ confirmation, reason, tool_name, ...address }: ResumeBody): Promise<void> {
+    this.#gate.decide('answer')
+    const { state, request } = this.#find(({ requests }) => requests.approval(address))
+    rule(state, request, { confirmation, reason, tool_name })
     await this.#settled(state)
   }
 
@@ -39,7 +65,7 @@ export class SessionAnswers {
     this.#gate.decide('answer')
     const id = request_id || elicitation_id || this.#onlyElicitation()
     const { state, request } = this.#find(({ requests }) => requests.elicitation(id))
-    state.requests.settle(request.id, { action, content }, 'client')
+    accept(state, request, { action, content })
     await this.#settled(state)
   }
 
@@ -72,6 +98,31 @@ export class SessionAnswers {
     await Promise.all(state.lineage.map(({ recorder }) => recorder.settled()))
     await this.#state.recorder.settled()
   }
+}
+
+/** Settles what asks for a verdict, in the breath in which it was found open. */
+function rule(state: SessionState, request: Request, verdict: Verdict): Request {
+  const top = state.lineage.at(-1) ?? state
+  if (request.content.kind === 'approval') {
+    // Clients that send every key send an empty name for no name.
+    const tool = verdict.tool_name || request.content.tool_call.function.name
+    // What holds for the session at the top holds for all that work for it.
+    if (grant(top, verdict.confirmation, tool)) top.sharePolicy()
+  }
+  const settled = state.requests.settle(request.id, verdict, 'client') ?? request
+  for (const other of top.tree) other.requests.redecide()
+  return settled
+}
+
+/** Settles an elicitation, unless the content is not what it asks for. */
+function accept(state: SessionState, request: Request, answer: ElicitationAnswer): Request {
+  const { content } = request
+  const details = content.kind === 'elicitation' ? objectionsTo(content, answer) : []
+  if (details.length > 0) {
+    const sentences = details.map(({ path, message }) => `${path}: ${message}`)
+    throw new Refusal('invalid_request', sentences.join('; '), { details })
+  }
+  return state.requests.settle(request.id, answer, 'client') ?? request
 }
 
 /** Tells whether the answer grants anything beyond its call. */

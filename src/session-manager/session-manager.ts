@@ -2,6 +2,7 @@ import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
 import {
   type AgentFileView,
   type AgentSummary,
+  type AnswerBody,
   type Budget,
   type ElicitationBody,
   type Explanation,
@@ -27,7 +28,7 @@ import {
   type Summary,
 } from '../protocol/protocol.ts'
 import type { AgentRef, Agents, Runtime } from '../runtime/runtime.ts'
-import type { Page, SessionFilter, Store } from '../store/store.ts'
+import type { Page, RequestFilter, SessionFilter, Store } from '../store/store.ts'
 import { ActiveRun, type StopRequest } from './active-run.ts'
 import {
   type BatchDeletion,
@@ -82,6 +83,8 @@ export interface SessionManagerOptions {
   readonly workingDirRoot?: string | undefined
   /** Where sessions work that name no directory; without it where the process works. */
   readonly workingDir?: string | undefined
+  /** Milliseconds that questions stay open in sessions that choose nothing themselves; without it for ever. */
+  readonly requestDeadlineMs?: number | undefined
   /**
    * How long a run may tell nothing, in milliseconds, while nothing is known to go on in it, before it counts as stuck; 5
    * minutes unless told, `Infinity` for ever.
@@ -120,6 +123,7 @@ export class SessionManager {
       slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
       workingDir: options.workingDir,
       ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
+      requestDeadlineMs: options.requestDeadlineMs,
       limits: {
         runSilenceMs: options.runSilenceMs ?? 5 * 60_000,
         detachAfterMs: options.detachAfterMs ?? 30_000,
@@ -377,6 +381,35 @@ export class SessionManager {
 
   // Requests
 
+  /** Requests of all sessions, oldest first. */
+  findRequests(filter: RequestFilter): Page<Request> {
+    this.#life.needStarted()
+    return this.#store.findRequests(filter)
+  }
+
+  /** Requests of a session and of all below it, oldest first. */
+  findSessionRequests(id: string, filter: Omit<RequestFilter, 'session'>): Promise<Page<Request>> {
+    return this.#visit(id, async (session) => {
+      await session.settled()
+      return this.#store.findRequests({ ...filter, session: id })
+    })
+  }
+
+  /** A request of a session, or of any below it, as it stands. */
+  getRequest(id: string, requestId: string): Promise<Request> {
+    return this.#visit(id, async (session) => {
+      const request = session.answers.find(requestId)
+      await session.settled()
+      return request
+    })
+  }
+
+  /** Answers a request of any kind; resolves with the request as it is settled. */
+  answerRequest(id: string, requestId: string, answer: AnswerBody): Promise<Request> {
+    return this.#visit(id, (session) => session.answers.answer(requestId, answer))
+  }
+
+  /** What is open, oldest first. */
   getRequests(id: string): Promise<readonly Request[]> {
     return this.#visit(id, async (session) => {
       const { open } = session.answers
@@ -420,6 +453,11 @@ export class SessionManager {
 
   setSessionSafetyPolicy(id: string, policy: SafetyPolicy): Promise<void> {
     return this.#visit(id, (session) => session.settings.configure({ ...chosenPolicy(policy), policy_pending: false }))
+  }
+
+  /** Chooses how long the questions to come may stay open, as Go writes it; `''` leaves it to the server. */
+  setSessionRequestDeadline(id: string, deadline: string): Promise<void> {
+    return this.#visit(id, (session) => session.settings.configure({ request_deadline: deadline || undefined }))
   }
 
   toggleToolApproval(id: string): Promise<void> {

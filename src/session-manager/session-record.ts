@@ -21,6 +21,7 @@ export function newRecord(template: SessionTemplate, working_dir: string | undef
     attributes: template.attributes ?? undefined,
     agent_model_overrides: template.agent_model_overrides ?? undefined,
     custom_models_used: template.custom_models_used ?? undefined,
+    request_deadline: template.request_deadline || undefined,
     budget: template.budget ?? undefined,
     recovery: template.recovery,
     starred: false,

@@ -1,6 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { createSessionLog, type EventLog } from '../event-log/event-log.ts'
-import type { ForeignEvent, InputMessage, Message, Request, Spending } from '../protocol/protocol.ts'
+import {
+  type ForeignEvent,
+  type InputMessage,
+  type Message,
+  parseDuration,
+  type Request,
+  type Spending,
+} from '../protocol/protocol.ts'
 import type { Agents, CompactionRequest } from '../runtime/runtime.ts'
 import type { InputRecord, ItemBody, ItemRange, ItemRecord, SessionRecord, Store } from '../store/store.ts'
 import { InputQueue } from './input-queue.ts'
@@ -23,6 +30,8 @@ export interface Surroundings {
   /** Where sessions work that name no directory. */
   readonly workingDir: string | undefined
   readonly ring: { readonly events: number; readonly bytes: number }
+  /** Milliseconds that a question may stay open; nothing is for ever. */
+  readonly requestDeadlineMs?: number | undefined
   readonly limits: RunLimits
   readonly recovery: RecoveryPolicy
   /** Loads a session that is new. */
@@ -80,6 +89,8 @@ export class SessionState {
     this.requests = new Requests(record.id, this.recorder, {
       stored: () => storedRequests(store, record.id),
       family: () => this.#root.tree.map(({ requests }) => requests),
+      usualDeadline: () => this.#usualDeadline,
+      onDefect: (error) => around.onDefect(error),
     })
   }
 
@@ -120,6 +131,12 @@ export class SessionState {
 
   get #root(): SessionState {
     return this.lineage.at(-1) ?? this
+  }
+
+  /** What was chosen here, or else for the nearest session above, or for the server. */
+  get #usualDeadline(): number | undefined {
+    const chosen = this.lineage.find(({ record }) => record.request_deadline !== undefined)?.record.request_deadline
+    return chosen === undefined ? this.around.requestDeadlineMs : parseDuration(chosen)
   }
 
   /** Whoever works for this session may do what it may: a copy that is kept up to date. */

@@ -64,8 +64,8 @@ export function toDetails(record: SessionRecord, messages: readonly Message[] | 
   }
 }
 
-function restOf({ parent_id, budget, spent, paused }: SessionRecord) {
-  return { parent_id, budget, spent, paused }
+function restOf({ parent_id, request_deadline, budget, spent, paused }: SessionRecord) {
+  return { parent_id, request_deadline, budget, spent, paused }
 }
 
 export function toBudgetState({ budget, paused, spent = noSpending }: SessionRecord): BudgetState {
@@ -74,7 +74,7 @@ export function toBudgetState({ budget, paused, spent = noSpending }: SessionRec
 
 export function toSettings(record: SessionRecord): SessionSettings {
   const { tools_approved, safety_policy, permissions, starred, agent_model_overrides } = record
-  const { input_tokens, output_tokens, cost, budget, paused } = record
+  const { input_tokens, output_tokens, cost, request_deadline, budget, paused } = record
   return {
     tools_approved,
     safety_policy,
@@ -84,6 +84,7 @@ export function toSettings(record: SessionRecord): SessionSettings {
     input_tokens,
     output_tokens,
     cost,
+    request_deadline,
     budget,
     paused,
   }

@@ -12,6 +12,7 @@ import type {
   ItemRecord,
   KeyRecord,
   Page,
+  RequestFilter,
   Segment,
   SessionFilter,
   SessionRecord,
@@ -59,8 +60,7 @@ class MemoryStore implements Store {
 
   sessions(filter: SessionFilter): Page<SessionRecord> {
     const q = fold(filter.q ?? '')
-    const after = filter.created_after === undefined ? -Infinity : instantOf(filter.created_after, 'created_after')
-    const before = filter.created_before === undefined ? Infinity : instantOf(filter.created_before, 'created_before')
+    const [after, before] = spanOf(filter)
     const entries = [...this.#shelves.values()]
       .map(({ record }) => record)
       .filter(({ parent_id }) => parent_id === undefined)
@@ -109,6 +109,24 @@ class MemoryStore implements Store {
   requests(sessionId: string, which: 'open' | 'all'): readonly Request[] {
     const requests = [...(this.#shelves.get(sessionId)?.requests.values() ?? [])]
     return which === 'all' ? requests : requests.filter(({ state }) => state === 'open')
+  }
+
+  request(sessionId: string, requestId: string): Request | undefined {
+    const shelves = this.#family(sessionId)
+    return shelves.map(({ requests }) => requests.get(requestId)).find((request) => request !== undefined)
+  }
+
+  findRequests(filter: RequestFilter): Page<Request> {
+    const { state, kind, session, agent } = filter
+    const [after, before] = spanOf(filter)
+    const shelves = session === undefined ? [...this.#shelves.values()] : this.#family(session)
+    const entries = shelves
+      .filter(({ record }) => agent === undefined || record.agent?.source === agent)
+      .flatMap(({ requests }) => [...requests.values()])
+      .filter((request) => state === 'all' || (request.state === 'open') === (state === 'open'))
+      .filter(({ content }) => kind === undefined || content.kind === kind)
+      .filter(({ created_at }) => Date.parse(created_at) > after && Date.parse(created_at) < before)
+    return pageOf(entries, placeOf, filter, 'oldest first')
   }
 
   key(scope: string, key: string): KeyRecord | undefined {
@@ -202,6 +220,13 @@ class MemoryStore implements Store {
     }
   }
 
+  /** What is stored of a session and of all below it. */
+  #family(sessionId: string): readonly Shelf[] {
+    const shelf = this.#shelves.get(sessionId)
+    if (shelf === undefined) return []
+    return [shelf, ...this.children(sessionId).flatMap(({ id }) => this.#family(id))]
+  }
+
   #delete(sessionId: string): void {
     this.#shelves.delete(sessionId)
     for (const { id } of this.children(sessionId)) this.#delete(id)
@@ -244,21 +269,34 @@ function keyName({ scope, key }: { readonly scope: string; readonly key: string 
   return JSON.stringify([scope, key])
 }
 
-function placeOf({ created_at, id }: SessionRecord): Place {
+function placeOf({ created_at, id }: { readonly created_at: string; readonly id: string }): Place {
   return { at: Date.parse(created_at), id }
 }
 
-/** Newest first, then by id, descending; what comes after the cursor's place. */
+/** The instants between which something was created. */
+function spanOf({
+  created_after,
+  created_before,
+}: Pick<SessionFilter, 'created_after' | 'created_before'>): readonly [number, number] {
+  return [
+    created_after === undefined ? -Infinity : instantOf(created_after, 'created_after'),
+    created_before === undefined ? Infinity : instantOf(created_before, 'created_before'),
+  ]
+}
+
+/** Newest first, then by id, descending, or the other way round; what comes after the cursor's place. */
 function pageOf<T>(
   entries: readonly T[],
   placeOf: (entry: T) => Place,
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
+  order: 'newest first' | 'oldest first' = 'newest first',
 ): Page<T> {
   const after = cursor === undefined ? undefined : decodePlace(cursor)
+  const inOrder = (a: Place, b: Place): number => (order === 'newest first' ? compare(b, a) : compare(a, b))
   const rest = entries
     .map((entry) => ({ entry, place: placeOf(entry) }))
-    .sort((a, b) => compare(b.place, a.place))
-    .filter(({ place }) => after === undefined || compare(place, after) < 0)
+    .sort((a, b) => inOrder(a.place, b.place))
+    .filter(({ place }) => after === undefined || inOrder(after, place) < 0)
   const shown = rest.slice(0, limit)
   const last = rest.length > limit ? shown.at(-1) : undefined
   return { entries: shown.map(({ entry }) => entry), next: last && encodePlace(last.place) }

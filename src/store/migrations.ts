@@ -113,7 +113,19 @@ const second: Migration = {
   sql: 'CREATE INDEX sessions_parent ON sessions (parent_id, created, id) WHERE parent_id IS NOT NULL',
 }
 
-export const migrations: readonly Migration[] = [first, second]
+const third: Migration = {
+  name: 'an index of the requests of all sessions',
+  sql: `
+    ALTER TABLE requests ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE requests ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+    UPDATE requests SET kind = json_extract(record, '$.content.kind'),
+      created = CAST(round(unixepoch(json_extract(record, '$.created_at'), 'subsec') * 1000) AS INTEGER);
+    CREATE INDEX requests_listed ON requests (created, id);
+    CREATE INDEX requests_inbox ON requests (created, id) WHERE state = 'open';
+  `,
+}
+
+export const migrations: readonly Migration[] = [first, second, third]
 
 /**
  * Brings a file to the newest version, in one transaction: when a step fails, none has happened. `user_version` is the

@@ -31,8 +31,9 @@ export const statements: Readonly<Record<Change['kind'], string>> = {
     INSERT INTO inputs (session, id, state, record) VALUES (${session}, ?, ?, ?)
     ON CONFLICT (session, id) DO UPDATE SET state = excluded.state, record = excluded.record`,
   'request.put': `
-    INSERT INTO requests (session, id, state, record) VALUES (${session}, ?, ?, ?)
-    ON CONFLICT (session, id) DO UPDATE SET state = excluded.state, record = excluded.record`,
+    INSERT INTO requests (session, id, state, created, kind, record) VALUES (${session}, ?, ?, ?, ?, ?)
+    ON CONFLICT (session, id) DO UPDATE SET state = excluded.state, created = excluded.created, kind = excluded.kind,
+      record = excluded.record`,
   'key.put': `
     INSERT INTO idempotency_keys (scope, key, created, record) VALUES (?, ?, ?, ?)
     ON CONFLICT (scope, key) DO UPDATE SET created = excluded.created, record = excluded.record`,
@@ -74,8 +75,11 @@ function valuesOf(id: string, change: Change): readonly Value[] {
       return [id, change.run.run_id, change.run.first_seq, change.run.status, JSON.stringify(change.run)]
     case 'input.put':
       return [id, change.input.id, change.input.state, JSON.stringify(change.input)]
-    case 'request.put':
-      return [id, change.request.id, change.request.state, JSON.stringify(change.request)]
+    case 'request.put': {
+      const { request } = change
+      const created = Date.parse(request.created_at)
+      return [id, request.id, request.state, created, request.content.kind, JSON.stringify(request)]
+    }
     case 'key.put':
       return [change.key.scope, change.key.key, Date.parse(change.key.created_at), JSON.stringify(change.key)]
     case 'events.append':

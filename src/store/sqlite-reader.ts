@@ -11,6 +11,7 @@ import type {
   ItemRecord,
   KeyRecord,
   Page,
+  RequestFilter,
   Segment,
   SessionFilter,
   SessionRecord,
@@ -18,6 +19,8 @@ import type {
 
 const endOfTime = Number.MAX_SAFE_INTEGER
 const session = '(SELECT num FROM sessions WHERE id = :id)'
+const tree = `(WITH RECURSIVE below (num, id) AS (SELECT num, id FROM sessions WHERE id = :session
+  UNION SELECT s.num, s.id FROM sessions s JOIN below b ON s.parent_id = b.id) SELECT num FROM below)`
 const unplaced = "(SELECT value FROM marks WHERE name = 'placed')"
 
 interface RecordRow {
@@ -126,6 +129,25 @@ export class SqliteReader {
     return statement.all({ id: sessionId }).map((row) => recordOf<Request>(row.record))
   }
 
+  request(sessionId: string, requestId: string): Request | undefined {
+    return record(this.#sql.request.get({ session: sessionId, request: requestId }))
+  }
+
+  findRequests(filter: RequestFilter): Page<Request> {
+    const place = filter.cursor === undefined ? { at: -endOfTime, id: '' } : decodePlace(filter.cursor)
+    const statement = this.#sql.found[filter.state][filter.session === undefined ? 'everywhere' : 'below']
+    const rows = statement.all({
+      kind: filter.kind ?? null,
+      agent: filter.agent ?? null,
+      after: filter.created_after === undefined ? -endOfTime : instantOf(filter.created_after, 'created_after'),
+      before: filter.created_before === undefined ? endOfTime : instantOf(filter.created_before, 'created_before'),
+      ...place,
+      limit: filter.limit + 1,
+      ...(filter.session === undefined ? {} : { session: filter.session }),
+    })
+    return pageOf(rows, filter.limit)
+  }
+
   key(scope: string, key: string): KeyRecord | undefined {
     return record(this.#sql.key.get({ scope, key }))
   }
@@ -187,6 +209,14 @@ function prepareAll(db: Database.Database) {
     openRequests: db.prepare<Of, RecordRow>(
       `SELECT record FROM requests WHERE session = ${session} AND state = 'open' ORDER BY num`,
     ),
+    request: db.prepare<{ session: string; request: string }, RecordRow>(
+      `SELECT record FROM requests WHERE session IN ${tree} AND id = :request`,
+    ),
+    found: {
+      open: foundRequests(db, "r.state = 'open'"),
+      settled: foundRequests(db, "r.state <> 'open'"),
+      all: foundRequests(db, 'true'),
+    },
     key: db.prepare<{ scope: string; key: string }, RecordRow>(
       'SELECT record FROM idempotency_keys WHERE scope = :scope AND key = :key',
     ),
@@ -211,6 +241,17 @@ function prepareAll(db: Database.Database) {
       SELECT text FROM events
       WHERE id > ${unplaced} AND session = ${session} AND first BETWEEN :first AND :last ORDER BY id`),
   }
+}
+
+/** Requests in a state, which is written out so that the index of the open ones is used. */
+function foundRequests(db: Database.Database, state: string) {
+  const found = (where: string) =>
+    db.prepare<Record<string, string | number | null>, ListedRow>(`
+      SELECT r.created AS at, r.id, r.record FROM requests r JOIN sessions s ON s.num = r.session
+      WHERE ${state} AND ${where} AND (r.created, r.id) > (:at, :id) AND r.created > :after AND r.created < :before
+        AND (:kind IS NULL OR r.kind = :kind) AND (:agent IS NULL OR s.agent = :agent)
+      ORDER BY r.created, r.id LIMIT :limit`)
+  return { everywhere: found('true'), below: found(`r.session IN ${tree}`) }
 }
 
 function record<T>(row: RecordRow | undefined): T | undefined {

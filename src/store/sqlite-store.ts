@@ -15,6 +15,7 @@ import type {
   ItemRecord,
   KeyRecord,
   Page,
+  RequestFilter,
   Segment,
   SessionFilter,
   SessionRecord,
@@ -113,6 +114,14 @@ class SqliteStore implements Store {
 
   requests(sessionId: string, which: 'open' | 'all'): readonly Request[] {
     return this.#read((reader) => reader.requests(sessionId, which))
+  }
+
+  request(sessionId: string, requestId: string): Request | undefined {
+    return this.#read((reader) => reader.request(sessionId, requestId))
+  }
+
+  findRequests(filter: RequestFilter): Page<Request> {
+    return this.#read((reader) => reader.findRequests(filter))
   }
 
   key(scope: string, key: string): KeyRecord | undefined {

@@ -106,6 +106,21 @@ export interface SessionFilter {
   readonly cursor?: string | undefined
 }
 
+/** Which requests a list shows, oldest first. All conditions must hold. Times are RFC 3339. */
+export interface RequestFilter {
+  readonly state: 'open' | 'settled' | 'all'
+  readonly kind?: Request['content']['kind'] | undefined
+  /** Id of a session: of it, and of all below it. */
+  readonly session?: string | undefined
+  /** Source key of the agent that the session runs. */
+  readonly agent?: string | undefined
+  readonly created_after?: string | undefined
+  readonly created_before?: string | undefined
+  readonly limit: number
+  /** Where the page before ended. */
+  readonly cursor?: string | undefined
+}
+
 /** `next` is the cursor of the page that follows, if there is one. */
 export interface Page<T> {
   readonly entries: readonly T[]
@@ -155,6 +170,10 @@ export interface Store {
   inputs(sessionId: string): readonly InputRecord[]
   /** Requests of a session, oldest first; only the open ones if asked. */
   requests(sessionId: string, which: 'open' | 'all'): readonly Request[]
+  /** A request of a session, or of any below it. */
+  request(sessionId: string, requestId: string): Request | undefined
+  /** Requests of all sessions, oldest first; those of the same instant by id. */
+  findRequests(filter: RequestFilter): Page<Request>
   key(scope: string, key: string): KeyRecord | undefined
   bounds(sessionId: string): LogBounds
   /**

@@ -111,6 +111,12 @@ describe('F1: what is wrong with a file', () => {
       'budget.max_time',
       'expected a duration',
     ],
+    [
+      'a deadline that would cancel a call',
+      `${minimal}    toolsets: [{type: shell, approval: {deadline: 1h, default: cancel}}]\n`,
+      'agents.root.toolsets.0.approval.default',
+      'expected one of',
+    ],
     ['a model without a provider', `${minimal}models: {a: {model: b}}\n`, 'models.a', 'needs provider (line 4)'],
     [
       'a hook without a command',

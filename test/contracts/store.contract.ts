@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Change, Store } from '../../src/store/store.ts'
+import type { Request } from '../../src/protocol/protocol.ts'
+import type { Change, RequestFilter, Store } from '../../src/store/store.ts'
 import { events, input, instant, item, key, putSession, replay, request, run, session } from '../store/records.ts'
 
 /** A store that is open, and what removes its traces once it is closed. */
@@ -309,6 +310,78 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
           'a open',
           'm open',
         ])
+      })
+    })
+
+    describe('requests of all sessions', () => {
+      const asked = (id: string, session_id: string, seconds: number, more: Partial<Request> = {}): Change => ({
+        kind: 'request.put',
+        request: { ...request(session_id, id), created_at: instant(seconds), ...more },
+      })
+      const limit: Request['content'] = { kind: 'continuation', max_iterations: 3 }
+      const ids = (filter: Partial<RequestFilter> = {}) =>
+        store.findRequests({ state: 'open', limit: 9, ...filter }).entries.map(({ id }) => id)
+
+      beforeEach(async () => {
+        await create('p', { agent: { source: 'coder', name: 'root' } })
+        await create('c', { parent_id: 'p' })
+        await create('d', { parent_id: 'c' })
+        await create('other')
+        await write('p', asked('b', 'p', 2), asked('a', 'p', 2, { state: 'answered' }))
+        await write('c', asked('z', 'c', 1, { content: limit }))
+        await write('d', asked('y', 'd', 3))
+        await write('other', asked('x', 'other', 0), asked('w', 'other', 4, { state: 'withdrawn' }))
+      })
+
+      it('are listed oldest first, and by id where they are of one instant', () => {
+        expect(ids()).toEqual(['x', 'z', 'b', 'y'])
+        expect(ids({ state: 'settled' })).toEqual(['a', 'w'])
+        expect(ids({ state: 'all' })).toEqual(['x', 'z', 'a', 'b', 'y', 'w'])
+        expect(store.findRequests({ state: 'open', limit: 9 }).next).toBeUndefined()
+      })
+
+      it('are filtered by every condition at once', () => {
+        expect(ids({ session: 'p' })).toEqual(['z', 'b', 'y'])
+        expect(ids({ session: 'c', state: 'all' })).toEqual(['z', 'y'])
+        expect(ids({ session: 'none' })).toEqual([])
+        expect(ids({ kind: 'continuation' })).toEqual(['z'])
+        expect(ids({ kind: 'approval' })).toEqual([])
+        expect(ids({ agent: 'coder' })).toEqual(['b'])
+        expect(ids({ created_after: instant(0), created_before: instant(3) })).toEqual(['z', 'b'])
+        expect(ids({ session: 'p', created_after: instant(1), kind: 'elicitation' })).toEqual(['b', 'y'])
+      })
+
+      it('come in pages, and in none twice', () => {
+        const pages: string[][] = []
+        for (let cursor: string | undefined, more = true; more; more = cursor !== undefined) {
+          const page = store.findRequests({ state: 'all', limit: 2, cursor })
+          pages.push(page.entries.map(({ id }) => id))
+          cursor = page.next
+        }
+        expect(pages).toEqual([
+          ['x', 'z'],
+          ['a', 'b'],
+          ['y', 'w'],
+        ])
+        expect(() => store.findRequests({ state: 'all', limit: 1, cursor: 'nonsense' })).toThrow(
+          expect.objectContaining({ code: 'invalid_request' }),
+        )
+      })
+
+      it('are found by their id in a session and in all above it', async () => {
+        for (const id of ['d', 'c', 'p']) expect(store.request(id, 'y')?.session_id).toBe('d')
+        expect(store.request('d', 'b')).toBeUndefined()
+        expect(store.request('other', 'b')).toBeUndefined()
+        expect(store.request('none', 'b')).toBeUndefined()
+        await write('d', asked('y', 'd', 3, { state: 'expired' }))
+        expect(store.request('p', 'y')?.state).toBe('expired')
+        expect(ids()).toEqual(['x', 'z', 'b'])
+      })
+
+      it('go with their session (S7)', async () => {
+        await write('c', { kind: 'session.delete' })
+        expect(ids({ state: 'all' })).toEqual(['x', 'a', 'b', 'w'])
+        expect(store.request('p', 'y')).toBeUndefined()
       })
     })
 

@@ -25,6 +25,7 @@ export const unnamed = {
   TitleBody: endpoints.setTitle.body,
   TokensBody: endpoints.setTokens.body,
   StarredBody: endpoints.setStarred.body,
+  RequestDeadlineBody: endpoints.setRequestDeadline.body,
   RecoveryPolicyBody: endpoints.setRecovery.body,
   MessageBody: endpoints.addMessage.body,
   SummaryBody: endpoints.addSummary.body,

@@ -431,3 +431,34 @@ describe('an agent', () => {
     expect(outcome.error).toMatchObject({ code: 'tool_failed', reason: 'error' })
   })
 })
+
+describe('questions about calls', () => {
+  it('wait as long as the agent file says for the toolset, and no other', async () => {
+    const asked: Question[] = []
+    const answer = async (question: Question) => {
+      asked.push(question)
+      return question.content.kind === 'elicitation'
+        ? ({ action: 'decline' } as const)
+        : ({ confirmation: 'approve' } as const)
+    }
+    const approval = { deadline: '1m30s', default: 'allow' }
+    const toolsets = [
+      { type: 'shell', approval },
+      { type: 'user_prompt', elicitation: { default: 'cancel' }, approval: { deadline: '0' } },
+      { type: 'filesystem' },
+    ]
+    const turn = [sh('true'), calls('user_prompt', { message: 'who?' }), calls('create_directory', { paths: ['a'] })]
+    const bench = toolBench([turn], { agent: { toolsets } })
+    await carryOut(bench.runtime, begin({ settings: { safety_policy: 'strict' }, answer }))
+    const expiries = asked.map(({ content, expiry }) => [
+      content.kind === 'approval' ? content.tool_definition.name : content.kind,
+      expiry,
+    ])
+    expect(Object.fromEntries(expiries)).toEqual({
+      shell: { afterMs: 90_000, answer: 'allow' },
+      user_prompt: { afterMs: 0, answer: undefined },
+      elicitation: { afterMs: undefined, answer: 'cancel' },
+      create_directory: undefined,
+    })
+  })
+})

@@ -49,6 +49,12 @@ const asked =
     params: { id: (await bench.asking(which)).id },
     body,
   })
+const ofRequest =
+  (which: 'asker' | 'elicitor', body?: object): Arrange =>
+  async (bench) => {
+    const { id, requestId } = await bench.asking(which)
+    return { params: { id, request_id: requestId }, ...(body && { body }) }
+  }
 const settled =
   (which: 'asker' | 'elicitor', body: object): Arrange =>
   async (bench) => {
@@ -117,6 +123,12 @@ export const requests: Readonly<Record<EndpointName, Arrange>> = {
   followUp: after({ body: { messages } }),
   getQueue: after(),
   listRequests: async (bench) => ({ params: { id: (await bench.asking('asker')).id } }),
+  listInbox: async (bench) => {
+    await bench.asking('asker')
+    return { query: { kind: 'approval' } }
+  },
+  getRequest: ofRequest('asker'),
+  answerRequest: ofRequest('elicitor', { action: 'decline' }),
   resume: asked('asker', { confirmation: 'approve-safe' }),
   answerElicitation: asked('elicitor', { action: 'accept', content: { name: 'x' } }),
   toggleApproval: idle(),
@@ -125,6 +137,7 @@ export const requests: Readonly<Record<EndpointName, Arrange>> = {
   setTitle: idle({ body: { title: 'new' } }),
   setTokens: idle({ body: { input_tokens: 1, output_tokens: 2 } }),
   setStarred: idle({ body: { starred: true } }),
+  setRequestDeadline: idle({ body: { request_deadline: '12h' } }),
   setRecovery: idle({ body: { recovery: 'ask' } }),
   setBudget: idle({ body: { max_cost: 1 } }),
   listModels: after(),
@@ -235,6 +248,15 @@ export const special: readonly Case[] = [
     during('gated', { body: { messages: Array(21).fill({ content: 'x' }) } }),
   ),
   row('getQueue', 404, 'session_not_running', idle()),
+  bad({ state: 'half' })('listRequests'),
+  bad({ kind: 'riddle' })('listInbox'),
+  row('getRequest', 404, 'unknown_request', idle()),
+  row('answerRequest', 404, 'unknown_request', idle({ body: { action: 'cancel' } })),
+  row('answerRequest', 409, 'request_settled', async (bench) => {
+    const request = await ofRequest('elicitor', { action: 'cancel' })(bench)
+    await bench.client.call('answerRequest', request)
+    return request
+  }),
   row('resume', 404, 'unknown_request', idle({ body: { confirmation: 'approve', request_id: 'none' } })),
   row('resume', 409, 'no_pending_request', idle({ body: { confirmation: 'approve' } })),
   row('resume', 409, 'request_settled', settled('asker', { confirmation: 'reject' })),
@@ -279,6 +301,8 @@ export const impossible: Partial<Record<ErrorCode, readonly EndpointName[]>> = {
     'getEvents',
     'getQueue',
     'listRequests',
+    'listInbox',
+    'getRequest',
     'listModels',
     'listMessages',
   ],

@@ -16,6 +16,8 @@ type Reads = Pick<
   | 'unfinishedRuns'
   | 'inputs'
   | 'requests'
+  | 'request'
+  | 'findRequests'
   | 'key'
 > &
   Pick<Store, 'bounds' | 'events' | 'health'>
@@ -114,6 +116,8 @@ export class FaultStore implements Store {
   unfinishedRuns: Reads['unfinishedRuns'] = () => this.#reads.unfinishedRuns()
   inputs: Reads['inputs'] = (id) => this.#reads.inputs(id)
   requests: Reads['requests'] = (id, which) => this.#reads.requests(id, which)
+  request: Reads['request'] = (id, request) => this.#reads.request(id, request)
+  findRequests: Reads['findRequests'] = (filter) => this.#reads.findRequests(filter)
   key: Reads['key'] = (scope, key) => this.#reads.key(scope, key)
   bounds: Reads['bounds'] = (id) => this.#reads.bounds(id)
   events: Reads['events'] = (id, after) => this.#reads.events(id, after)

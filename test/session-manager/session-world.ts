@@ -237,7 +237,10 @@ export class SessionWorld {
           run.context.settings().safety_policy === 'autonomous' ? ({ confirmation: 'approve' } as const) : undefined
         run.ask(approval(name, 'shell', decide)).then(note(name), () => {})
       },
-      askElicitation: () => run.ask(elicitation(name)).then(note(name), () => {}),
+      askElicitation: () => {
+        const expiry = this.#counter % 3 === 0 ? { afterMs: 3 } : undefined
+        run.ask({ ...elicitation(name), expiry }).then(note(name), () => {})
+      },
     }
     steps[step]()
   }
@@ -255,7 +258,14 @@ export class SessionWorld {
     if (request === undefined) return
     const answered: Answered = { request: request.request.id, fate: 'unknown' }
     this.#answered.push(answered)
-    this.#send(manager.resumeSession(this.#id, { ...verdict, request_id: answered.request }), answered)
+    const isElicitation = request.request.content.kind === 'elicitation'
+    const answer = isElicitation ? ({ action: 'decline' } as const) : verdict
+    // Both ways to say it, in turn.
+    const call =
+      isElicitation || this.#counter % 2 === 0
+        ? manager.answerRequest(this.#id, answered.request, answer)
+        : manager.resumeSession(this.#id, { ...verdict, request_id: answered.request })
+    this.#send(call, answered)
   }
 
   async #crash(): Promise<void> {

@@ -5,6 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { type Migration, migrations } from '../../src/store/migrations.ts'
 import { applicationId, checkFile, prepareFile } from '../../src/store/sqlite-file.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
+import { request, session } from './records.ts'
 import { tempDir } from './temp-dir.ts'
 
 const ancestors = '../shared/data/databases'
@@ -177,6 +178,27 @@ describe('migrations', () => {
       expect(schemaOf(old)).toEqual(schemaOf(fresh))
     },
   )
+
+  it('put the requests of older files into the inbox', async () => {
+    const path = join(tempDir(), 'old.db')
+    prepareFile(path, migrations.slice(0, 2))
+    const db = new Database(path)
+    const record = session('s')
+    db.prepare(
+      `INSERT INTO sessions (num, id, created, title, folded_title, starred, record) VALUES (1, 's', 0, '', '', 0, ?)`,
+    ).run(JSON.stringify(record))
+    const later = { ...request('s', 'b'), created_at: '2026-01-02T03:04:05.678Z' }
+    const insert = db.prepare(`INSERT INTO requests (session, id, state, record) VALUES (1, ?, 'open', ?)`)
+    for (const one of [later, request('s', 'c')]) insert.run(one.id, JSON.stringify(one))
+    db.close()
+    const store = createSqliteStore({ path })
+    await store.open()
+    const find = (more = {}) => store.findRequests({ state: 'open', limit: 9, ...more }).entries.map(({ id }) => id)
+    expect(find()).toEqual(['c', 'b'])
+    expect(find({ kind: 'elicitation', created_after: '2026-01-02T03:04:05.677Z' })).toEqual(['b'])
+    expect(find({ created_after: later.created_at })).toEqual([])
+    await store.close()
+  })
 
   it('leave a file as it was when one fails, byte for byte', () => {
     const path = join(tempDir(), 'old.db')

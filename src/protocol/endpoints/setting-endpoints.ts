@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Budget, ExceededBudget, Spending } from '../budget.ts'
 import { SessionModels } from '../model-choice.ts'
+import { RequestDeadline } from '../request.ts'
 import { Recovery } from '../run.ts'
 import { Permissions, SafetyPolicyInput } from '../session.ts'
 import { endpoint, Told, Updated } from './endpoint.ts'
@@ -94,6 +95,15 @@ export const settingEndpoints = {
       'agent_source_unavailable',
       'too_many_runs',
     ],
+  }),
+  setRequestDeadline: endpoint({
+    method: 'PATCH',
+    path: '/api/sessions/:id/request-deadline',
+    summary: 'Chooses how long the questions to come may stay open; an empty one leaves it to the server.',
+    body: z.object({ request_deadline: RequestDeadline.default('') }),
+    emptyBody: {},
+    answers: { 200: Told },
+    refuses: ['unknown_session'],
   }),
   listModels: endpoint({
     method: 'GET',

@@ -23,6 +23,10 @@ export const settingRoutes = (manager: SessionManager) =>
       await manager.updateSessionTokens(params.id, body)
       return { status: 'updated' }
     },
+    setRequestDeadline: async ({ params, body }) => {
+      await manager.setSessionRequestDeadline(params.id, body.request_deadline)
+      return { message: 'session request deadline updated' }
+    },
     setBudget: ({ params, body }) => manager.updateSessionBudget(params.id, body),
     setRecovery: async ({ params, body }) => {
       await manager.setSessionRecovery(params.id, body.recovery)
