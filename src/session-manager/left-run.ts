@@ -109,6 +109,8 @@ export function takeUp(state: SessionState, run: Run): TakenUp {
   )
   recorder.save({ kind: 'run.put', run: now })
   state.requests.restore(run_id, state.around.store.requests(state.id, 'all'))
+  // Whether this attempt shall be is asked anew.
+  state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
   return { run: now, past, cause }
 }
 

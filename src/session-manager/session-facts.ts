@@ -137,8 +137,9 @@ export function activitiesOf(facts: Facts): readonly Activity[] {
   return [...asked, ...background, ...own.map((doing) => ownActivity(doing, facts, awaited))]
 }
 
-function requestActivity({ id, session_id, created_at, content }: Request): Activity {
-  const place = { kind: 'person', since: created_at, request_id: id, session_id } as const
+function requestActivity({ id, session_id, created_at, content, deadline }: Request): Activity {
+  const due = deadline === undefined ? {} : { deadline }
+  const place = { kind: 'person', since: created_at, request_id: id, session_id, ...due } as const
   if (content.kind !== 'approval') return place
   const { id: tool_call_id, function: called } = content.tool_call
   return { ...place, ...(called.name && { name: called.name }), ...(tool_call_id && { tool_call_id }) }

@@ -19,13 +19,9 @@ export function atDeadline({ activities }: Case, what: string): readonly WayOut[
 }
 
 /** The answer of a person, and where to send it. */
-export function answerOf({ id, session_id, content }: Request): WayOut {
-  const endpoint = content.kind === 'elicitation' ? 'answerElicitation' : 'resume'
-  return {
-    code: 'answer',
-    message: `an answer to request ${id}`,
-    request: requestLine(endpoint, session_id),
-  }
+export function answerOf({ id, session_id }: Request): WayOut {
+  const request = requestLine('answerRequest', session_id).replace(':request_id', id)
+  return { code: 'answer', message: `an answer to request ${id}`, request }
 }
 
 /** The end of a task; how it stands is told by its own session. */

@@ -176,7 +176,7 @@ describe.each(backends)('an explanation over $over', (backend) => {
       {
         code: 'answer',
         message: expect.stringContaining(request?.id ?? '?'),
-        request: `POST /api/sessions/${id}/resume`,
+        request: `POST /api/sessions/${id}/requests/${request?.id}/answer`,
       },
       { code: 'cancel', request: `POST /api/sessions/${id}/cancel` },
     ])
@@ -269,7 +269,10 @@ describe('the table of reasons', () => {
 /** All routes of a session and of those that work for it, as ways out name them. */
 function routes(id: string, activities: Explanation['activities']): readonly string[] {
   const ids = [id, ...activities.flatMap(({ session_id }) => session_id ?? [])]
+  const asked = ['', ...activities.flatMap(({ request_id }) => request_id ?? [])]
   return Object.values(endpoints).flatMap(({ method, path }) =>
-    ids.map((one) => `${method} ${path.replace(':id', one)}`),
+    ids.flatMap((one) =>
+      asked.map((request) => `${method} ${path.replace(':id', one).replace(':request_id', request)}`),
+    ),
   )
 }
