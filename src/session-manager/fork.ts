@@ -60,7 +60,14 @@ function copies(record: SessionRecord, items: readonly TreeItem[]): readonly [Co
     below.push(child, ...deeper)
     return { ...own, body: { kind: 'sub_session', session_id: child.record.id } }
   })
-  const anew = { agent: undefined, task_of: undefined, spent: undefined, paused: undefined, ...countersOf(items) }
+  const anew = {
+    agent: undefined,
+    task_of: undefined,
+    compaction: undefined,
+    spent: undefined,
+    paused: undefined,
+    ...countersOf(items),
+  }
   return [{ record: { ...record, id, created_at, ...anew }, items: copied }, ...below]
 }
 

@@ -51,6 +51,7 @@ export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const past = runPast(state, run)
   tellBelow(state, past.below)
   closePartial(state, run, past)
+  state.skipCompaction(run_id)
   const { reason, status, error } = endings[ending]
   if (error !== undefined) {
     const { message, code } = error

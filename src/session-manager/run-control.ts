@@ -316,9 +316,7 @@ export class RunControl {
       this.#state.addMessage(interrupted(partial), run.id)
     }
     this.#abort(run)
-    if (this.#state.takeCompaction() !== undefined) {
-      recorder.event({ type: 'session_compaction', status: 'completed', outcome: 'skipped', agent_name }, run.id)
-    }
+    this.#state.skipCompaction(run.id)
     if (ending.error !== undefined) {
       const { code, message } = ending.error
       this.#state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })

@@ -70,7 +70,6 @@ export class SessionState {
   readonly below = new Set<SessionState>()
   /** The session that this one carries out a task for now. */
   #parent: SessionState | undefined
-  #compaction: CompactionRequest | undefined
   #record: SessionRecord
   #transcript: Transcript | undefined
 
@@ -194,13 +193,21 @@ export class SessionState {
   // Compaction that a run is asked for
 
   askForCompaction(request: CompactionRequest): void {
-    this.#compaction = request
+    this.update({ compaction: request })
   }
 
   takeCompaction(): CompactionRequest | undefined {
-    const request = this.#compaction
-    this.#compaction = undefined
-    return request
+    const { compaction } = this.#record
+    if (compaction !== undefined) this.update({ compaction: undefined })
+    return compaction
+  }
+
+  /** Tells that a run has ended before it came to the compaction that it was asked for. */
+  skipCompaction(runId: string): void {
+    if (this.takeCompaction() === undefined) return
+    const agent_name = this.#record.agent?.name
+    const skipped = { type: 'session_compaction', status: 'completed', outcome: 'skipped' } as const
+    this.recorder.event({ ...skipped, ...(agent_name === undefined ? {} : { agent_name }) }, runId)
   }
 
   /** The agent that answers from now on. */

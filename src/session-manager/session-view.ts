@@ -18,7 +18,15 @@ import { toItem, toMessages } from './transcript.ts'
 
 /** A session as the ancestor's clients know it, whole. */
 export function toSession(record: SessionRecord, items: readonly TreeItem[]): Session {
-  const { agent: _, policy_pending: __, num_items: ___, num_messages: ____, task_of: _____, ...session } = record
+  const {
+    agent: _,
+    policy_pending: __,
+    num_items: ___,
+    num_messages: ____,
+    task_of: _____,
+    compaction: ______,
+    ...session
+  } = record
   return { ...session, messages: items.length === 0 ? null : items.map(shown) }
 }
 

@@ -21,6 +21,8 @@ export interface SessionRecord extends Omit<Session, 'messages'> {
   readonly policy_pending: boolean
   /** Of a session that carries out a task: the call that handed it over. */
   readonly task_of?: TaskOrigin | undefined
+  /** A compaction that the run was asked for, and has not come to. */
+  readonly compaction?: { readonly prompt: string | undefined } | undefined
   /** Items ever added: the position of the next one. */
   readonly num_items: number
   /** Messages, without system messages. */
