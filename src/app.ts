@@ -49,6 +49,7 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
     runSilenceMs: runSilence,
     ringCapacity: config.ringCapacity,
     eventRetention: config.eventRetention,
+    idempotencyRetentionMs: config.idempotencyRetention,
     requestDeadlineMs: config.requestDeadline,
     recovery: config.recovery,
     recoveryAttempts: config.recoveryAttempts,

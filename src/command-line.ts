@@ -53,6 +53,7 @@ const flags: Readonly<Record<Key, Flag>> = {
     value: 'DURATION[,EVENTS]',
     help: 'events are dropped at this age, and the oldest of a session that has more; messages are kept',
   },
+  idempotencyRetention: { value: 'DURATION', help: 'how long a repeated request is known by its Idempotency-Key' },
   ringCapacity: { value: 'N', help: 'events of each session kept in memory; older ones come from the file' },
   sseMaxAge: { value: 'DURATION', help: 'close event streams at this age, politely; off is never' },
   ownerWait: { value: 'DURATION', help: 'how long to wait for a database that another process owns' },

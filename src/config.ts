@@ -2,7 +2,18 @@ import { existsSync } from 'node:fs'
 import { extname } from 'node:path'
 import { z } from 'zod'
 import { isLoopback, type ListenAddress, ListenError, parseListenAddress } from './server/server.ts'
-import { directory, oneOf, origin, path, retention, timer, timerOrOff, wholeNumber, yesOrNo } from './setting.ts'
+import {
+  directory,
+  duration,
+  oneOf,
+  origin,
+  path,
+  retention,
+  timer,
+  timerOrOff,
+  wholeNumber,
+  yesOrNo,
+} from './setting.ts'
 
 /** The process is asked for something that cannot be. The message is one clear sentence. */
 export class UsageError extends Error {
@@ -41,6 +52,8 @@ export const Config = z
     ),
     /** The age at which events are dropped, and how many of a session are kept at most. */
     eventRetention: retention,
+    /** How long a repeated request is known by its key. */
+    idempotencyRetention: duration,
     /** Events of one session that are kept in memory. */
     ringCapacity: wholeNumber(1, 'events'),
     /** `Infinity` when there is no limit. */
@@ -85,6 +98,7 @@ export const defaults: Readonly<Omit<Settings, 'source'>> = {
   envFromFile: [],
   pullInterval: '0',
   eventRetention: '30d',
+  idempotencyRetention: '24h',
   ringCapacity: '1024',
   maxConcurrentRuns: '64',
   modelSilence: '5m',

@@ -42,6 +42,8 @@ export const retention = setting(
   },
 )
 
+export const duration = setting('a duration such as 12h or 2d', readDuration)
+
 /** A duration that a timer can wait for. */
 export const timer = setting('a duration from 0s to 24d', readTimer)
 

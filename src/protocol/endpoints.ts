@@ -9,7 +9,16 @@ import { sessionEndpoints } from './endpoints/session-endpoints.ts'
 import { settingEndpoints } from './endpoints/setting-endpoints.ts'
 import { transcriptEndpoints } from './endpoints/transcript-endpoints.ts'
 
-export { type Endpoint, EventStream, everywhere, withBody } from './endpoints/endpoint.ts'
+export {
+  type Endpoint,
+  EventStream,
+  everywhere,
+  idempotencyKey,
+  isMutation,
+  waitParameters,
+  withBody,
+  withKey,
+} from './endpoints/endpoint.ts'
 
 /** The whole surface, by name. */
 export const endpoints = {

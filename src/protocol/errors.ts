@@ -22,6 +22,7 @@ export const catalogue = {
   session_not_running: { title: 'The session has never run', retryable: false },
   no_pending_request: { title: 'Nothing waits for an answer', retryable: false },
   request_settled: { title: 'The request has been answered already', retryable: false },
+  idempotency_mismatch: { title: 'The idempotency key was used for another request', retryable: false },
   steer_queue_full: { title: 'The steer queue is full', retryable: true },
   followup_queue_full: { title: 'The follow-up queue is full', retryable: true },
   too_many_runs: { title: 'As many runs go on as the server allows', retryable: true },

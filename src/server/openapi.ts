@@ -5,8 +5,11 @@ import {
   EventStream,
   endpoints,
   everywhere,
+  idempotencyKey,
+  isMutation,
   Problem,
   withBody,
+  withKey,
 } from '../protocol/protocol.ts'
 import { statusOf } from './problem.ts'
 
@@ -40,12 +43,20 @@ function operation(operationId: string, endpoint: Endpoint): Json {
     parameters: [
       ...names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } })),
       ...queryParameters(query),
+      ...(isMutation(endpoint) ? [keyParameter] : []),
     ],
     ...(body === undefined
       ? {}
       : { requestBody: { required: emptyBody === undefined, content: json(schemaOf(body, 'input')) } }),
     responses: { ...problems(endpoint), ...successes(endpoint) },
   }
+}
+
+const keyParameter: Json = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  description: 'A request that is repeated with its key is carried out once.',
+  schema: { type: 'string', pattern: idempotencyKey.form.source },
 }
 
 function queryParameters(query: z.ZodType | undefined): readonly Json[] {
@@ -63,9 +74,11 @@ function successes({ answers, stream }: Endpoint): Json {
 }
 
 /** Errors by status; the codes that share one are named in its description. */
-function problems({ method, path, body, refuses }: Endpoint): Json {
+function problems(endpoint: Endpoint): Json {
+  const { method, path, body, refuses } = endpoint
   const always: readonly ErrorCode[] = path.startsWith('/api/') ? everywhere : []
-  const codes = new Set([...always, ...(body === undefined ? [] : withBody), ...refuses])
+  const keyed: readonly ErrorCode[] = isMutation(endpoint) ? withKey : []
+  const codes = new Set([...always, ...(body === undefined ? [] : withBody), ...keyed, ...refuses])
   const byStatus = Map.groupBy(codes, (code) => statusOf(code, method))
   const problem = json({ $ref: '#/components/schemas/Problem' })
   return Object.fromEntries(

@@ -20,6 +20,7 @@ const statuses: Readonly<Record<ErrorCode, number>> = {
   session_not_running: 409,
   no_pending_request: 409,
   request_settled: 409,
+  idempotency_mismatch: 409,
   steer_queue_full: 429,
   followup_queue_full: 429,
   too_many_runs: 429,

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { type Endpoint, type EndpointName, type endpoints, Refusal } from '../protocol/protocol.ts'
 import { detailsOf } from './details.ts'
+import type { Mutation, Mutations } from './mutation.ts'
 import { withoutNulls } from './nulls.ts'
 import { EventStreamBody, type EventStreams } from './sse.ts'
 
@@ -43,14 +44,19 @@ export type Answer<E extends Endpoint> =
 /** Parses nothing, catches nothing: it calls and returns. */
 export type Handler<E extends Endpoint> = (call: Call<E>) => Answer<E> | Promise<Answer<E>>
 
-export type Handlers = { readonly [Name in EndpointName]: Handler<(typeof endpoints)[Name]> }
+/** What changes something is a {@link Mutation}, so that it can be repeated with an idempotency key. */
+export type HandlerOf<E extends Endpoint> = { read: Handler<E>; mutation: Mutation<E> }[KindOf<E>]
+
+type KindOf<E> = E extends { readonly method: 'GET' } | { readonly readsOnly: true } ? 'read' : 'mutation'
+
+export type Handlers = { readonly [Name in EndpointName]: HandlerOf<(typeof endpoints)[Name]> }
 
 /** Ties an endpoint of the table to its handler. The first status of the table is the one that is answered by itself. */
 export function addRoute<E extends Endpoint>(
   app: FastifyInstance,
-  streams: EventStreams,
+  { streams, mutations }: { readonly streams: EventStreams; readonly mutations: Mutations },
   endpoint: E,
-  handle: Handler<E>,
+  handle: Handler<E> | Mutation<E>,
 ): void {
   const { method, path, stream } = endpoint
   const [status = 200] = Object.keys(endpoint.answers).map(Number)
@@ -62,7 +68,10 @@ export function addRoute<E extends Endpoint>(
     handler: async (request, reply) => {
       reply.code(status)
       const open = stream === true ? streams.open(reply) : undefined
-      const answer = await handle(callOf(endpoint, request, reply, open?.signal))
+      const call = callOf(endpoint, request, reply, open?.signal)
+      const answer = await (typeof handle === 'function'
+        ? handle(call)
+        : mutations.carryOut(endpoint, handle, call, request))
       if (answer instanceof EventStreamBody) await open?.send(answer)
       else reply.type('application/json').send(JSON.stringify(answer))
     },

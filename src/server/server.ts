@@ -6,6 +6,7 @@ import type { SessionManager } from '../session-manager/session-manager.ts'
 import { bearerCheck, isProbe } from './auth.ts'
 import { readBodies } from './body.ts'
 import { answerClientError } from './client-error.ts'
+import { Mutations, replayedHeader } from './mutation.ts'
 import { originGuard } from './origin-guard.ts'
 import { refuseRoute, sendProblem, shapeErrors } from './problem.ts'
 import { requestIdHeader, requestIdOf } from './request-id.ts'
@@ -57,7 +58,7 @@ export async function buildServer(manager: SessionManager, options: ServerOption
   shapeErrors(app)
   await addGates(app, manager, options)
   await app.register(fastifySSE)
-  addRoutes(app, streams, handlersOf(manager, options))
+  addRoutes(app, { streams, mutations: new Mutations(manager, options.authToken) }, handlersOf(manager, options))
   endInOrder(app, streams, options.closeGraceMs ?? 1000)
   return app
 }
@@ -112,7 +113,7 @@ function corsOptions(origins: readonly string[]) {
   return {
     origin: [...origins],
     methods: [...new Set(Object.values(endpoints).map(({ method }) => method))],
-    exposedHeaders: [requestIdHeader, 'link', 'retry-after'],
+    exposedHeaders: [requestIdHeader, replayedHeader, 'link', 'retry-after'],
     strictPreflight: false,
   }
 }
@@ -133,8 +134,9 @@ function handlersOf(manager: SessionManager, { version, onDisconnect = 'cancel',
   }
 }
 
-function addRoutes(app: FastifyInstance, streams: EventStreams, handlers: Handlers): void {
-  const add = <Name extends EndpointName>(name: Name): void => addRoute(app, streams, endpoints[name], handlers[name])
+function addRoutes(app: FastifyInstance, means: Parameters<typeof addRoute>[1], handlers: Handlers): void {
+  const add = <Name extends EndpointName>(name: Name): void =>
+    addRoute<(typeof endpoints)[Name]>(app, means, endpoints[name], handlers[name])
   for (const name of endpointNames) add(name)
 }
 

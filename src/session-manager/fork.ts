@@ -1,7 +1,7 @@
 import { newId, Refusal } from '../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord } from '../store/store.ts'
 import { forkTitle, newRecord } from './session-record.ts'
-import type { SessionTree, TreeItem } from './session-tree.ts'
+import { grow, type SessionTree, type TreeItem } from './session-tree.ts'
 
 /** A copy of a session as it was before one of its user messages, with copies of the sessions below it. */
 export interface Fork extends Copy {
@@ -28,6 +28,16 @@ export function forkOf(
   const kept = items.slice(0, target)
   const [copy, ...below] = copies({ ...parent, title, parent_id: undefined }, kept)
   return { ...copy, below }
+}
+
+/** The copy with the copies below it. */
+export function treeOf({ below, ...top }: Fork): SessionTree {
+  const find = (id: string): SessionTree | undefined => {
+    const copy = below.find(({ record }) => record.id === id)
+    return copy && grown(copy)
+  }
+  const grown = ({ record, items }: Copy): SessionTree => ({ record, items: grow(items, find), partial: undefined })
+  return grown(top)
 }
 
 /** Where the message stands among the items. */

@@ -18,6 +18,7 @@ export interface LifecycleOptions {
   readonly store: Store
   readonly agents: Agents
   readonly eventRetention?: { readonly ageMs: number; readonly newest?: number | undefined } | undefined
+  readonly idempotencyRetentionMs?: number | undefined
   /** Done when the store is ours, before anything that a former process left is taken up. */
   readonly beforeRecovery?: (() => Promise<void>) | undefined
   readonly onDefect?: ((error: unknown) => void) | undefined
@@ -26,7 +27,6 @@ export interface LifecycleOptions {
 /** How often it is looked whether all runs have come to rest. */
 const lookEveryMs = 10
 const hourMs = 60 * 60_000
-const keyLifeMs = 24 * hourMs
 
 const unready = {
   starting: 'the server is starting',
@@ -107,10 +107,10 @@ export class Lifecycle {
 
   /** Old events and old keys go; a store that cannot do it now is asked again in an hour. */
   #retain(): void {
-    const { store, eventRetention: kept, onDefect } = this.#options
+    const { store, eventRetention: kept, idempotencyRetentionMs = 24 * hourMs, onDefect } = this.#options
     const before = (milliseconds: number): string => new Date(Date.now() - milliseconds).toISOString()
     const events = kept && store.retain({ before: before(kept.ageMs), keep: kept.newest })
-    Promise.all([events, store.forgetKeys(before(keyLifeMs))]).catch((failure: unknown) => {
+    Promise.all([events, store.forgetKeys(before(idempotencyRetentionMs))]).catch((failure: unknown) => {
       if (!(failure instanceof Refusal)) onDefect?.(failure)
     })
   }

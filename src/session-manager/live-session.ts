@@ -1,4 +1,4 @@
-import { type ForeignEvent, Refusal, type Run, usedUp } from '../protocol/protocol.ts'
+import { type ForeignEvent, Refusal, type Run } from '../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord } from '../store/store.ts'
 import type { ActiveRun } from './active-run.ts'
 import { type Attachment, Attachments, type EventSource } from './attachments.ts'
@@ -107,11 +107,6 @@ export class LiveSession {
     return this.#control.isAtRest
   }
 
-  /** Nothing more may be spent in this session. */
-  get isOverBudget(): boolean {
-    return usedUp(this.record.budget ?? {}, this.#state.spent) !== undefined
-  }
-
   /** Nothing needs it in memory, and nothing has for so many milliseconds. */
   isUnusedFor(milliseconds: number): boolean {
     const isRead = this.#state.log.readers > 0
@@ -121,6 +116,11 @@ export class LiveSession {
   /** Stops the toolsets of a session that has not run for so many milliseconds; its next run starts them again. */
   async cool(milliseconds: number): Promise<void> {
     await this.#keeper.cool(milliseconds)
+  }
+
+  /** Closes a command that this session's owner decides, in the breath in which it records its effect. */
+  decided<T>(outcome: T): Promise<T> {
+    return this.#state.recorder.decided(outcome)
   }
 
   /** Resolves when everything that was decided here, and by the sessions that work for this one, is committed. */

@@ -1,6 +1,7 @@
 import type { EventLog } from '../event-log/event-log.ts'
 import type { Cursor, EventBody, ForeignEvent } from '../protocol/protocol.ts'
 import type { Change, Store } from '../store/store.ts'
+import { keyOfCommand } from './idempotency.ts'
 
 /** What one session may decide while its group before is being committed. */
 const mostUndrainedBytes = 4 * 1024 * 1024
@@ -74,6 +75,19 @@ export class Recorder {
   /** Stops recording; what was recorded before is still committed. */
   leave(): void {
     if (this.#ended === 'no') this.#ended = 'left'
+  }
+
+  /**
+   * Closes a command, in the breath in which it has recorded its effect: the idempotency key that it came with, if any, is
+   * committed with that. Resolves then with the outcome, which is JSON and from which repeats are answered.
+   */
+  async decided(): Promise<void>
+  async decided<T>(outcome: T): Promise<T>
+  async decided<T>(outcome?: T): Promise<T | undefined> {
+    const key = this.isOpen ? keyOfCommand(outcome) : undefined
+    if (key !== undefined) this.save({ kind: 'key.put', key })
+    await this.settled()
+    return outcome
   }
 
   /** Resolves when everything recorded so far is committed; rejects when it cannot be. */

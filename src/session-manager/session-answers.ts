@@ -49,8 +49,7 @@ export class SessionAnswers {
     }
     const answer = answerFor(request, body)
     const settled = 'action' in answer ? accept(state, request, answer) : rule(state, request, answer)
-    await this.#settled(state)
-    return settled
+    return this.#decided(state, settled)
   }
 
   /** Answers an approval; what the answer grants beyond this call holds for the session from now on. */
@@ -58,7 +57,7 @@ export class SessionAnswers {
     this.#gate.decide('answer')
     const { state, request } = this.#find(({ requests }) => requests.approval(address))
     rule(state, request, { confirmation, reason, tool_name })
-    await this.#settled(state)
+    await this.#decided(state, undefined)
   }
 
   async elicitation({ action, content, elicitation_id, request_id }: ElicitationBody): Promise<void> {
@@ -66,7 +65,7 @@ export class SessionAnswers {
     const id = request_id || elicitation_id || this.#onlyElicitation()
     const { state, request } = this.#find(({ requests }) => requests.elicitation(id))
     accept(state, request, { action, content })
-    await this.#settled(state)
+    await this.#decided(state, undefined)
   }
 
   /** Asks this session, then those that work for it. The refusal is the first that knows more than "there is none". */
@@ -94,9 +93,11 @@ export class SessionAnswers {
     return only.id
   }
 
-  async #settled(state: SessionState): Promise<void> {
+  async #decided<T>(state: SessionState, outcome: T): Promise<T> {
+    await state.recorder.decided(outcome)
     await Promise.all(state.lineage.map(({ recorder }) => recorder.settled()))
     await this.#state.recorder.settled()
+    return outcome
   }
 }
 

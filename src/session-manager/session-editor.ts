@@ -1,5 +1,4 @@
 import { type Message, Refusal, type Summary } from '../protocol/protocol.ts'
-import type { ItemRecord } from '../store/store.ts'
 import type { Gate } from './gate.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -13,11 +12,11 @@ export class SessionEditor {
     this.#gate = gate
   }
 
-  async addMessage(message: Message): Promise<ItemRecord> {
+  /** Answers the id of the message. */
+  async addMessage(message: Message): Promise<string> {
     this.#gate.decide('edit')
     const item = this.#state.addMessage(message)
-    await this.#state.recorder.settled()
-    return item
+    return this.#state.recorder.decided(item.id)
   }
 
   async updateMessage(id: string, message: Message): Promise<void> {
@@ -32,13 +31,13 @@ export class SessionEditor {
       session_position: item.position,
       message: { ...message, id },
     })
-    await this.#state.recorder.settled()
+    await this.#state.recorder.decided()
   }
 
   async addSummary(summary: Summary): Promise<void> {
     this.#gate.decide('edit')
     this.#state.add({ kind: 'summary', summary })
     this.#state.recorder.event({ type: 'session_summary', ...summary })
-    await this.#state.recorder.settled()
+    await this.#state.recorder.decided()
   }
 }

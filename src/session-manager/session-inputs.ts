@@ -2,7 +2,6 @@ import type { InputKind, InputMessage, QueueState } from '../protocol/protocol.t
 import type { FollowUp } from './answers.ts'
 import type { Attachments } from './attachments.ts'
 import type { Gate } from './gate.ts'
-import { IdempotencyKeys } from './idempotency.ts'
 import type { RunControl } from './run-control.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -12,14 +11,12 @@ export class SessionInputs {
   readonly #gate: Gate
   readonly #control: RunControl
   readonly #attachments: Attachments
-  readonly #keys: IdempotencyKeys
 
   constructor(state: SessionState, gate: Gate, control: RunControl, attachments: Attachments) {
     this.#state = state
     this.#gate = gate
     this.#control = control
     this.#attachments = attachments
-    this.#keys = new IdempotencyKeys(`followup ${state.id}`, state.around.store)
   }
 
   get queue(): QueueState {
@@ -31,7 +28,7 @@ export class SessionInputs {
     this.#gate.decide('steer')
     this.#gate.needAgent()
     this.#enqueue('steer', messages)
-    await this.#state.recorder.settled()
+    await this.#state.recorder.decided()
   }
 
   /** Says what the session itself has to say: to the run that goes on, or in a run of its own unless a budget has paused it. */
@@ -42,33 +39,19 @@ export class SessionInputs {
     await this.#state.recorder.settled()
   }
 
-  /** Tells whether a run takes it, and whether the key was used before. A delivery that fails frees its key. */
-  async followUp(messages: readonly InputMessage[], key: string | undefined): Promise<FollowUp> {
-    if (key === undefined) return this.#accept(messages, undefined)
-    const answer = await this.#keys.once(key, () => this.#accept(messages, key))
-    return answer ?? { streaming: false, duplicate: true }
-  }
-
-  async #accept(messages: readonly InputMessage[], key: string | undefined): Promise<FollowUp> {
+  /** Tells whether a run takes it. */
+  async followUp(messages: readonly InputMessage[]): Promise<FollowUp> {
     const outcome = this.#gate.decide('followup')
     this.#gate.needAgent()
     const { injector } = this.#attachments
     // No wait without an injector: the inputs and their key must go into one commit.
     if (injector === undefined) this.#enqueue('followup', messages)
     else for (const message of messages) await injector(message)
-    this.#keepKey(key, messages)
     if (outcome === 'start' && injector === undefined) this.#control.startQueued()
-    await this.#state.recorder.settled()
-    return { streaming: !this.#state.around.isDraining(), duplicate: false }
+    return this.#state.recorder.decided({ streaming: !this.#state.around.isDraining(), duplicate: false })
   }
 
   #enqueue(kind: InputKind, messages: readonly InputMessage[]): void {
     for (const input of this.#state.queue.add(kind, messages)) this.#state.recorder.save({ kind: 'input.put', input })
-  }
-
-  #keepKey(key: string | undefined, messages: readonly InputMessage[]): void {
-    if (key === undefined) return
-    const answer = { status: 202, body: { status: 'queued_streaming', duplicate: false } }
-    this.#state.recorder.save({ kind: 'key.put', key: this.#keys.record(key, messages, answer) })
   }
 }

@@ -29,7 +29,7 @@ import {
 } from '../protocol/protocol.ts'
 import type { AgentRef, Agents, Runtime } from '../runtime/runtime.ts'
 import type { Page, RequestFilter, SessionFilter, Store } from '../store/store.ts'
-import { ActiveRun, type StopRequest } from './active-run.ts'
+import type { StopRequest } from './active-run.ts'
 import {
   type BatchDeletion,
   type BatchExport,
@@ -45,7 +45,9 @@ import {
   toItemRange,
 } from './answers.ts'
 import type { Attachment, EventSource, FollowUpInjector } from './attachments.ts'
-import { forkOf } from './fork.ts'
+import { fingerprintOf } from './fingerprint.ts'
+import { forkOf, treeOf } from './fork.ts'
+import { type Decided, Idempotency, type KeyedCommand } from './idempotency.ts'
 import { Lifecycle, type ManagerPhase, type Readiness } from './lifecycle.ts'
 import type { LiveSession } from './live-session.ts'
 import { newInput } from './new-input.ts'
@@ -53,7 +55,7 @@ import { RunSlots } from './run-slots.ts'
 import { matches } from './session-filter.ts'
 import { SessionMap } from './session-map.ts'
 import { chosenPolicy, newRecord, toggledPolicy } from './session-record.ts'
-import { toBudgetState, toDetails, toExport, toRecovery, toSession, toSummary } from './session-view.ts'
+import { toDetails, toExport, toRecovery, toSession, toSummary } from './session-view.ts'
 import { toMessages } from './transcript.ts'
 import { settledWithin } from './wait.ts'
 import { checkedWorkingDir } from './working-dir.ts'
@@ -61,6 +63,8 @@ import { checkedWorkingDir } from './working-dir.ts'
 export type { StopRequest } from './active-run.ts'
 export type * from './answers.ts'
 export type { Attachment, EventSource, FollowUpInjector } from './attachments.ts'
+export { fingerprintOf } from './fingerprint.ts'
+export type { Decided, KeyedCommand } from './idempotency.ts'
 export type { ManagerPhase, Readiness } from './lifecycle.ts'
 
 export interface SessionManagerOptions {
@@ -73,6 +77,8 @@ export interface SessionManagerOptions {
   readonly ringCapacity?: number | undefined
   /** What is kept of a log: events younger than so many milliseconds, and of those the newest; all when nothing is said. */
   readonly eventRetention?: { readonly ageMs: number; readonly newest?: number | undefined } | undefined
+  /** How long a repeated command is known by its idempotency key, in milliseconds; a day when nothing is said. */
+  readonly idempotencyRetentionMs?: number | undefined
   /** What becomes of runs that the process before has left, where their session does not say; `resume` when nothing is said. */
   readonly recovery?: Recovery | undefined
   /** How often a run is begun at most, after crashes; 3 when nothing is said. */
@@ -110,6 +116,7 @@ export class SessionManager {
   readonly #store: Store
   readonly #agents: Agents
   readonly #sessions: SessionMap
+  readonly #keys: Idempotency
   readonly #first = Promise.withResolvers<void>()
   readonly #life: Lifecycle
 
@@ -117,6 +124,7 @@ export class SessionManager {
     this.#options = options
     this.#store = options.store
     this.#agents = options.agents
+    this.#keys = new Idempotency(options.store, options.idempotencyRetentionMs)
     this.#sessions = new SessionMap({
       store: options.store,
       agents: options.agents,
@@ -165,6 +173,17 @@ export class SessionManager {
     return this.#life.readiness
   }
 
+  // Commands that may be repeated
+
+  /**
+   * Has the effect of one command of this manager once, however often that comes with the same key: see {@link Idempotency}.
+   * What it decided is known after a restart too, and when its session has gone.
+   */
+  async once<T>(command: KeyedCommand, effect: () => Promise<T>): Promise<Decided<T>> {
+    this.#life.needStarted()
+    return this.#keys.once(command, effect)
+  }
+
   // Agents
 
   listAgents(): Promise<readonly AgentSummary[]> {
@@ -188,9 +207,9 @@ export class SessionManager {
       wanted === undefined || wanted === '' ? undefined : checkedWorkingDir(wanted, this.#options.workingDirRoot)
     this.#life.needReady()
     const session = this.#sessions.add(newRecord(template, workingDir))
-    await session.settled()
+    const created = await session.decided(toSession(session.record, []))
     this.#first.resolve()
-    return toSession(session.record, [])
+    return created
   }
 
   getSession(id: string, messages: MessageRange = 'all'): Promise<SessionDetails> {
@@ -266,14 +285,19 @@ export class SessionManager {
     return this.#visit(id, async (session) => {
       // In one breath: none of them may begin anything in between.
       const sessions = [...this.#sessions.below(id), session]
-      await Promise.all(sessions.map((one) => one.delete()))
-      const left = Promise.all(sessions.map((one) => one.left()))
-      return { left: waitMs === undefined || (await settledWithin(left, waitMs)) }
+      await Promise.all([session.decided({ left: true }), ...sessions.map((one) => one.delete())])
+      return { left: waitMs === undefined || (await this.waitLeft(id, waitMs)) }
     })
   }
 
+  /** Waits until a session that was deleted has left, with all below it. */
+  waitLeft(id: string, milliseconds: number): Promise<boolean> {
+    return settledWithin(Promise.all(this.#sessions.tree(id).map((one) => one.left())), milliseconds)
+  }
+
   async batchDeleteSessions(ids: readonly string[]): Promise<BatchDeletion> {
-    const outcomes = await Promise.allSettled(ids.map((id) => this.deleteSession(id)))
+    const deleted = ids.map((id, place) => this.#keys.part(`${place} ${id}`, () => this.deleteSession(id)))
+    const outcomes = await Promise.allSettled(deleted)
     const failed = ids.filter((_, index) => outcomes[index]?.status === 'rejected')
     return { deleted_count: ids.length - failed.length, failed_count: failed.length, failed_ids: failed }
   }
@@ -310,9 +334,10 @@ export class SessionManager {
       const fork = forkOf(record, items, userMessageIndex, titlesLike)
       const session = this.#sessions.add(fork.record, fork.items)
       const below = fork.below.map((copy) => this.#sessions.add(copy.record, copy.items))
-      await Promise.all([session, ...below].map((one) => one.settled()))
+      const details = session.decided(toDetails(fork.record, toMessages(treeOf(fork).items)))
+      await Promise.all([details, ...below.map((one) => one.settled())])
       this.#first.resolve()
-      return session.views.read((...tree) => toDetails(tree[0], toMessages(tree[1])), { from: 0 })
+      return details
     })
   }
 
@@ -344,15 +369,27 @@ export class SessionManager {
     return this.#visit(id, (session) => session.runs.find(runId))
   }
 
+  /** The stream of a run, from its first event to its last. Reading it changes nothing. */
+  readRun(id: string, runId: string, signal: AbortSignal): Promise<AsyncGenerator<LogPage, void, void>> {
+    return this.#visit(id, (session) => session.views.run(runId, signal))
+  }
+
   /** Stops the run that goes on, and waits for its end at most so long. Idempotent; an idle session has nothing to stop. */
   cancelRun(id: string, request: StopRequest, options: { runId?: string | undefined; waitMs: number }): Promise<Stop> {
     return this.#visit(id, async (session) => {
-      const run = await session.runs.stop(request, options.runId, options.waitMs)
-      if (!(run instanceof ActiveRun)) return { stopped: true, run }
-      await settledWithin(run.ended, options.waitMs)
-      const now = await session.runs.find(run.id)
-      return { stopped: now.status !== 'running', run: now }
+      const { run_id } = await session.runs.stop(request, options.runId)
+      return session.runs.stopped(run_id, options.waitMs)
     })
+  }
+
+  /** The first half of {@link cancelRun}: asks for the stop, and answers which run it is about. */
+  stopRun(id: string, request: StopRequest, runId?: string): Promise<{ readonly run_id?: string | undefined }> {
+    return this.#visit(id, (session) => session.runs.stop(request, runId))
+  }
+
+  /** The second half: waits for the end of that run. */
+  runStopped(id: string, runId: string | undefined, waitMs: number): Promise<Stop> {
+    return this.#visit(id, (session) => session.runs.stopped(runId, waitMs))
   }
 
   /** Compacts the history of a session: in a run of its own, or in the one that goes on. */
@@ -367,8 +404,13 @@ export class SessionManager {
     return this.#visit(id, (session) => session.inputs.steer(messages))
   }
 
-  followUpSession(id: string, messages: readonly InputMessage[], key?: string): Promise<FollowUp> {
-    return this.#visit(id, (session) => session.inputs.followUp(messages, key))
+  /** With a key it is taken once, and a repeat is told that it is a duplicate. */
+  async followUpSession(id: string, messages: readonly InputMessage[], key?: string): Promise<FollowUp> {
+    const say = () => this.#visit(id, (session) => session.inputs.followUp(messages))
+    if (key === undefined) return say()
+    const command = { scope: `followup ${id}`, key, fingerprint: fingerprintOf(messages) }
+    const { outcome, isRepeat } = await this.once(command, say)
+    return isRepeat ? { streaming: false, duplicate: true } : outcome
   }
 
   getQueue(id: string): Promise<QueueState> {
@@ -468,11 +510,7 @@ export class SessionManager {
 
   /** Changes limits of what a session may spend; one that a budget has paused goes on, unless it would stop again. */
   updateSessionBudget(id: string, limits: Budget): Promise<BudgetState> {
-    return this.#visit(id, async (session) => {
-      await session.settings.setBudget(limits)
-      const run = session.isOverBudget ? undefined : await session.runs.goOn()
-      return { ...toBudgetState(session.record), run_id: run?.id }
-    })
+    return this.#visit(id, (session) => session.settings.setBudget(limits, session.runs))
   }
 
   availableSessionModels(id: string): Promise<SessionModels> {
@@ -487,7 +525,7 @@ export class SessionManager {
   // Transcript
 
   addMessage(id: string, message: Message): Promise<string> {
-    return this.#visit(id, async (session) => (await session.editor.addMessage(message)).id)
+    return this.#visit(id, (session) => session.editor.addMessage(message))
   }
 
   updateMessage(id: string, messageId: string, message: Message): Promise<void> {

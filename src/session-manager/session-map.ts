@@ -1,5 +1,6 @@
 import { Refusal } from '../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord } from '../store/store.ts'
+import { withoutKey } from './idempotency.ts'
 import { LiveSession } from './live-session.ts'
 import type { Surroundings } from './session-state.ts'
 
@@ -64,6 +65,13 @@ export class SessionMap {
     })
   }
 
+  /** What is loaded of a session and all below it, those that are deleted and have not left yet too. */
+  tree(id: string): readonly LiveSession[] {
+    const top = this.peek(id)
+    const below = this.loaded.filter(({ record }) => record.parent_id === id).flatMap((child) => this.tree(child.id))
+    return top === undefined ? below : [top, ...below]
+  }
+
   /** Loads a session that is new, and records it with the items it begins with. */
   add(record: SessionRecord, items: readonly ItemRecord[] = []): LiveSession {
     const session = this.#keep(record, true)
@@ -94,7 +102,8 @@ export class SessionMap {
   }
 
   #keep(record: SessionRecord, isNew = false): LiveSession {
-    const session = new LiveSession(record, this.#around, (gone) => this.#drop(gone), isNew)
+    // What a session has to do when it is loaded is no part of the command that loads it.
+    const session = withoutKey(() => new LiveSession(record, this.#around, (gone) => this.#drop(gone), isNew))
     this.#loaded.set(record.id, session)
     return session
   }

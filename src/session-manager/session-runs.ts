@@ -1,9 +1,11 @@
 import { type InputMessage, type OnDisconnect, Refusal, type Run, type RunTrigger } from '../protocol/protocol.ts'
 import type { AgentRef, CompactionRequest, RunContext, Runtime } from '../runtime/runtime.ts'
 import type { ActiveRun, StopRequest } from './active-run.ts'
+import type { BudgetState, Stop } from './answers.ts'
 import { type Gate, switchOf } from './gate.ts'
 import type { RunControl, RunPlan, RuntimeLease } from './run-control.ts'
 import type { SessionState } from './session-state.ts'
+import { toBudgetState } from './session-view.ts'
 import { settledWithin } from './wait.ts'
 
 /** What a client wants to be run. */
@@ -21,6 +23,8 @@ export class SessionRuns {
   readonly #state: SessionState
   readonly #gate: Gate
   readonly #control: RunControl
+  /** Resolves when the tasks that nobody waits for have left that were stopped last. */
+  #background: Promise<unknown> = Promise.resolve()
 
   constructor(state: SessionState, gate: Gate, control: RunControl) {
     this.#state = state
@@ -40,7 +44,8 @@ export class SessionRuns {
 
   /** Loads what the run needs, then decides. Resolves when the beginning is committed. */
   async start(request: RunRequest): Promise<ActiveRun> {
-    return this.#begin(await this.#prepare(request))
+    const [run] = await this.#begin(await this.#prepare(request), ({ state }) => ({ run: state }))
+    return run
   }
 
   /** Compacts the history: in a run of its own, or in the one that goes on, before its next model call. */
@@ -51,7 +56,7 @@ export class SessionRuns {
       if (current !== undefined) {
         this.#gate.decide('configure')
         this.#state.askForCompaction(request)
-        await this.#state.recorder.settled()
+        await this.#state.recorder.decided({ run: current.state, isNew: false })
         return { run: current, isNew: false }
       }
       const plan = await this.#prepare({ agent: { source }, messages: [], trigger: 'compaction' })
@@ -59,7 +64,8 @@ export class SessionRuns {
       const compact = runtime.compact?.bind(runtime)
       if (compact !== undefined && this.current === undefined) {
         const work = (context: RunContext) => compact(context, request)
-        const run = await this.#begin({ ...plan, additionalPrompt: request.prompt, work })
+        const compaction = { ...plan, additionalPrompt: request.prompt, work }
+        const [run] = await this.#begin(compaction, ({ state }) => ({ run: state, isNew: true }))
         return { run, isNew: true }
       }
       await release()
@@ -68,16 +74,20 @@ export class SessionRuns {
   }
 
   /** Lets a session go on that a budget has paused; answers nothing when it is not, or goes on already. */
-  async goOn(): Promise<ActiveRun | undefined> {
-    if (!this.#isPaused) return undefined
+  async goOn(): Promise<BudgetState | undefined> {
+    if (!this.isPaused) return undefined
     const { source } = this.#gate.needAgent()
     const plan = await this.#prepare({ agent: { source }, messages: [], trigger: 'budget' })
-    if (this.#isPaused) return this.#begin(plan)
-    await plan.lease.release()
-    return undefined
+    if (!this.isPaused) {
+      await plan.lease.release()
+      return undefined
+    }
+    const [, state] = await this.#begin(plan, ({ id }) => ({ ...toBudgetState(this.#state.record), run_id: id }))
+    return state
   }
 
-  get #isPaused(): boolean {
+  /** A budget has stopped it, and nothing goes on. */
+  get isPaused(): boolean {
     return this.current === undefined && this.#state.record.paused !== undefined
   }
 
@@ -107,7 +117,8 @@ export class SessionRuns {
     return isNow ? this.#gate.leaseCurrent() : this.#gate.lease(agent)
   }
 
-  async #begin(plan: RunPlan): Promise<ActiveRun> {
+  /** Answers the run, and what has been decided with it. */
+  async #begin<T>(plan: RunPlan, outcomeOf: (run: ActiveRun) => T): Promise<readonly [ActiveRun, T]> {
     try {
       this.#gate.decide('run')
       if (this.#state.around.isDraining()) throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
@@ -117,8 +128,7 @@ export class SessionRuns {
       throw refusal
     }
     const run = this.#control.begin(plan)
-    await this.#state.recorder.settled()
-    return run
+    return [run, await this.#state.recorder.decided(outcomeOf(run))]
   }
 
   /** Stops that run at once, if it is the one that goes on; nobody waits for that here. */
@@ -127,18 +137,30 @@ export class SessionRuns {
   }
 
   /**
-   * Stops the run that goes on, and all tasks below that nobody waits for. Resolves when that is committed; the run's
-   * `ended` tells when it has left. Without a run, waits for the tasks at most so long.
+   * Stops the run that goes on, and all tasks below that nobody waits for; one that is named and does not go on is left as it
+   * is. Answers which run that is, when it is committed; {@link stopped} waits for the end.
    */
-  async stop(request: StopRequest, runId: string | undefined, waitMs: number): Promise<ActiveRun | Run | undefined> {
+  async stop(request: StopRequest, runId: string | undefined): Promise<{ readonly run_id?: string | undefined }> {
     this.#gate.decide('cancel')
-    if (runId !== undefined && runId !== this.current?.id) return this.find(runId)
+    if (runId !== undefined && runId !== this.current?.id) {
+      const { run_id } = await this.find(runId)
+      return this.#state.recorder.decided({ run_id })
+    }
     const run = this.#control.stop(request)
     const tasks = [this.#control.tasks, ...this.#state.around.below(this.#state.id).map((session) => session.tasks)]
-    const background = Promise.all(tasks.map((own) => own.stopBackground(request)))
-    await this.#state.recorder.settled()
-    if (run === undefined) await settledWithin(background, waitMs)
-    return run
+    this.#background = Promise.all(tasks.map((own) => own.stopBackground(request)))
+    return this.#state.recorder.decided({ run_id: run?.id })
+  }
+
+  /** Waits for the end of a run that was stopped, at most so long; without one, for the tasks. */
+  async stopped(runId: string | undefined, waitMs: number): Promise<Stop> {
+    if (runId === undefined) {
+      await settledWithin(this.#background, waitMs)
+      return { stopped: true, run: undefined }
+    }
+    if (this.current?.id === runId) await settledWithin(this.current.ended, waitMs)
+    const run = await this.find(runId)
+    return { stopped: run.status !== 'running', run }
   }
 
   /** A run as it stands, told when that is committed. */

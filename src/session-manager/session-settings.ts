@@ -1,7 +1,10 @@
-import type { Budget, SessionModels } from '../protocol/protocol.ts'
+import { type Budget, type SessionModels, usedUp } from '../protocol/protocol.ts'
 import type { SessionRecord } from '../store/store.ts'
+import type { BudgetState } from './answers.ts'
 import { type Gate, switchOf } from './gate.ts'
+import type { SessionRuns } from './session-runs.ts'
 import type { SessionState } from './session-state.ts'
+import { toBudgetState } from './session-view.ts'
 
 /** Changes what is chosen for a session. Open approvals are decided again after every change. */
 export class SessionSettings {
@@ -14,18 +17,29 @@ export class SessionSettings {
   }
 
   async configure(changes: Partial<SessionRecord>): Promise<void> {
+    this.#change(changes)
+    await this.#state.recorder.decided()
+  }
+
+  #change(changes: Partial<SessionRecord>): void {
     this.#gate.decide('configure')
     this.#state.update(changes)
     if (changes.title !== undefined) this.#state.recorder.event({ type: 'session_title', title: changes.title })
     else this.#state.tellSettings()
     if ('safety_policy' in changes || 'permissions' in changes) this.#state.sharePolicy()
     for (const { requests } of this.#state.tree) requests.redecide()
-    await this.#state.recorder.settled()
   }
 
-  /** Changes limits of the session's budget; what is not named stays. */
-  async setBudget(limits: Budget): Promise<void> {
-    await this.configure({ budget: { ...this.#state.record.budget, ...limits } })
+  /**
+   * Changes limits of the session's budget; what is not named stays. A session that a budget has paused goes on, unless it
+   * would stop again: then the change and the run are two commits, and the second decides, since the first can be repeated.
+   */
+  async setBudget(limits: Budget, runs: SessionRuns): Promise<BudgetState> {
+    this.#change({ budget: { ...this.#state.record.budget, ...limits } })
+    const { budget = {} } = this.#state.record
+    const mayGoOn = runs.isPaused && usedUp(budget, this.#state.spent) === undefined
+    const goneOn = mayGoOn ? await runs.goOn() : undefined
+    return goneOn ?? this.#state.recorder.decided(toBudgetState(this.#state.record))
   }
 
   /** The models of the session's agent; exactly one is current. */

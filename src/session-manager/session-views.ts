@@ -1,5 +1,5 @@
 import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
-import type { Explanation, SessionStatus, Snapshot } from '../protocol/protocol.ts'
+import { type Explanation, Refusal, type SessionStatus, type Snapshot } from '../protocol/protocol.ts'
 import type { ItemRange, SessionRecord } from '../store/store.ts'
 import type { Attachments } from './attachments.ts'
 import { explain } from './explanation.ts'
@@ -88,6 +88,17 @@ export class SessionViews {
   /** Where the committed log ends. */
   get lastEventSeq(): number {
     return this.#state.log.published
+  }
+
+  /** The stream of a run: its events from the first to the last. Throws `Refusal('unknown_run')`. */
+  async run(runId: string, signal: AbortSignal): Promise<AsyncGenerator<LogPage, void, void>> {
+    const { current } = this.#control
+    const live = current?.id === runId ? current : undefined
+    if (live === undefined) await this.#settled()
+    const run = live?.state ?? this.#state.around.store.run(this.#state.id, runId)
+    if (run === undefined) throw new Refusal('unknown_run')
+    const until = () => (live?.state ?? run).last_seq
+    return this.tail({ since: run.first_seq - 1, follow: true, signal, until })
   }
 
   tail(options: ReadOptions): AsyncGenerator<LogPage, void, void> {

@@ -59,13 +59,14 @@ export interface InputRecord extends QueuedInput {
   readonly message: InputMessage
 }
 
-/** The answer that belongs to an idempotency key. */
+/** What was decided under an idempotency key. */
 export interface KeyRecord {
   readonly scope: string
   readonly key: string
+  /** Of the request: another one with the same key is not a repeat. */
   readonly fingerprint: string
-  readonly status: number
-  readonly body: string
+  /** JSON: what a repeat is answered from. */
+  readonly outcome: string
   readonly created_at: string
 }
 

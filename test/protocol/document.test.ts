@@ -13,6 +13,7 @@ import {
   Problem,
   SafetyPolicyInput,
   withBody,
+  withKey,
 } from '../../src/protocol/protocol.ts'
 import { statusOf } from '../../src/server/problem.ts'
 import { outcomes } from '../../src/session-manager/session-status.ts'
@@ -86,7 +87,8 @@ describe('PROTOCOL.md', () => {
   })
 
   test('lists the codes that come from many routes', () => {
-    expect(rowsOf('refusals').map(({ Codes }) => Codes)).toEqual([everywhere.join(', '), withBody.join(', ')])
+    const shared = [everywhere, withBody, withKey].map((codes) => codes.join(', '))
+    expect(rowsOf('refusals').map(({ Codes }) => Codes)).toEqual(shared)
   })
 
   test('lists every route with what it takes, answers and refuses', () => {

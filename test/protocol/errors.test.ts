@@ -7,6 +7,7 @@ import {
   everywhere,
   Refusal,
   withBody,
+  withKey,
 } from '../../src/protocol/protocol.ts'
 
 const everyEndpoint: readonly (readonly [string, Endpoint])[] = Object.entries(endpoints)
@@ -24,7 +25,7 @@ describe('the catalogue', () => {
 
   test('holds no code that nobody refuses with', () => {
     const outsideRoutes = ['unknown_route', 'method_not_allowed', 'already_attached']
-    const refused = new Set<string>([...everywhere, ...withBody, ...outsideRoutes])
+    const refused = new Set<string>([...everywhere, ...withBody, ...withKey, ...outsideRoutes])
     for (const [, { refuses }] of everyEndpoint) for (const code of refuses) refused.add(code)
     expect(errorCodes.filter((code) => !refused.has(code))).toEqual([])
   })

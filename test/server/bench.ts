@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { buildServer, type ServerOptions } from '../../src/server/server.ts'
 import { SessionManager, type SessionManagerOptions } from '../../src/session-manager/session-manager.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
+import type { Store } from '../../src/store/store.ts'
 import { breakable, type Fault } from './breakable-store.ts'
 import { Client } from './client.ts'
 import { TestAgents } from './test-agents.ts'
@@ -10,6 +11,8 @@ import { TestAgents } from './test-agents.ts'
 export interface BenchOptions {
   readonly server?: Partial<ServerOptions>
   readonly manager?: Partial<SessionManagerOptions>
+  /** In memory when nothing is said. */
+  readonly store?: Store
   /** False leaves the manager as it is before its start. */
   readonly started?: boolean
   /** Is done before the server listens. */
@@ -27,11 +30,11 @@ export class Bench {
   readonly manager: SessionManager
   readonly app: FastifyInstance
   readonly client: Client
-  readonly breakStore: (fault: Fault) => void
+  readonly breakStore: (fault: Fault | undefined) => void
   readonly #onClose: (() => void)[] = []
 
   static async open(options: BenchOptions = {}): Promise<Bench> {
-    const { store, break: breakStore } = breakable(createMemoryStore())
+    const { store, break: breakStore } = breakable(options.store ?? createMemoryStore())
     const agents = new TestAgents()
     const manager = new SessionManager({ store, agents, ...options.manager })
     if (options.started !== false) await manager.start()

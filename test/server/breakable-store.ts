@@ -6,8 +6,8 @@ export type Fault = 'unavailable' | 'full' | 'defect'
 
 const reads = new Set<PropertyKey>(['session', 'sessions', 'run', 'runs', 'items', 'request', 'findRequests'])
 
-/** A store that works until a test breaks it. */
-export function breakable(inner: Store): { readonly store: Store; break(fault: Fault): void } {
+/** A store that works until a test breaks it, and again when it is broken no more. */
+export function breakable(inner: Store): { readonly store: Store; break(fault: Fault | undefined): void } {
   let fault: Fault | undefined
   const store = new Proxy(inner, {
     get: (target, key) => {

@@ -6,8 +6,10 @@ import {
   EventStream,
   endpoints,
   everywhere,
+  isMutation,
   Problem,
   withBody,
+  withKey,
 } from '../../src/protocol/protocol.ts'
 import { statusOf } from '../../src/server/problem.ts'
 
@@ -39,9 +41,11 @@ export function nameOf({ endpoint, status, code }: Outcome): string {
 
 /** All that the table says an endpoint may answer. */
 export function outcomesOf(name: EndpointName): readonly Outcome[] {
-  const { method, path, body, answers, refuses }: Endpoint = endpoints[name]
+  const endpoint: Endpoint = endpoints[name]
+  const { method, path, body, answers, refuses } = endpoint
   const inApi: readonly ErrorCode[] = path.startsWith('/api/') ? everywhere : []
-  const codes = new Set<ErrorCode>([...refuses, ...inApi, ...(body === undefined ? [] : withBody)])
+  const keyed: readonly ErrorCode[] = isMutation(endpoint) ? withKey : []
+  const codes = new Set<ErrorCode>([...refuses, ...inApi, ...(body === undefined ? [] : withBody), ...keyed])
   return [
     ...Object.keys(answers).map((status) => ({ endpoint: name, status: Number(status) })),
     ...[...codes].map((code) => ({ endpoint: name, status: statusOf(code, method), code })),

@@ -22,6 +22,8 @@ interface Refused {
   readonly bench?: BenchOptions
   /** Requests are made as they would succeed, before the bench is spoilt; else they are empty. */
   readonly arranged?: true
+  /** Requests are sent as they are first, with this key, and again with it after their change. */
+  readonly key?: string
   readonly spoil?: (bench: Bench) => void
   readonly change?: (request: Request, endpoint: Endpoint) => Request
 }
@@ -47,7 +49,17 @@ const general: readonly Refused[] = [
     // A session that is not loaded must be read.
     change: ({ params, ...rest }) => ({ ...rest, params: { ...params, id: 'stored' } }),
   },
-  { code: 'invalid_request', change: (request, { body }) => (body === undefined ? request : { body: '{"broken' }) },
+  {
+    code: 'invalid_request',
+    change: (_, { body }) =>
+      body === undefined ? { headers: { 'idempotency-key': 'two words' } } : { body: '{"broken' },
+  },
+  {
+    code: 'idempotency_mismatch',
+    arranged: true,
+    key: 'used',
+    change: (request) => ({ ...request, query: { ...request.query, other: 'payload' } }),
+  },
   { code: 'unsupported_media_type', change: () => ({ body: '{}', headers: { 'content-type': 'plain' } }) },
   { code: 'request_too_large', change: () => ({ body: JSON.stringify('x'.repeat(1024 * 1024)) }) },
 ]
@@ -95,19 +107,24 @@ describe('Every endpoint answers what only some do', () => {
   })
 })
 
-describe.each(general)('Every endpoint refuses with $code', ({ code, bench: options, arranged, spoil, change }) => {
-  it('where the table says so', async () => {
-    const outcomes = having(code).filter(isGeneral)
-    expect(outcomes).not.toEqual([])
-    for (const { endpoint, status } of outcomes) {
-      await using bench = await Bench.open(options)
-      const request = arranged === true ? await requests[endpoint](bench) : {}
-      spoil?.(bench)
-      const answer = await bench.client.call(endpoint, change?.(request, endpoints[endpoint]) ?? request)
-      expect({ endpoint, status: answer.status, code: answer.code }).toEqual({ endpoint, status, code })
-    }
-  })
-})
+describe.each(general)(
+  'Every endpoint refuses with $code',
+  ({ code, bench: options, arranged, key, spoil, change }) => {
+    it('where the table says so', async () => {
+      const outcomes = having(code).filter(isGeneral)
+      expect(outcomes).not.toEqual([])
+      for (const { endpoint, status } of outcomes) {
+        await using bench = await Bench.open(options)
+        const headers = key === undefined ? {} : { headers: { 'idempotency-key': key } }
+        const request = { ...(arranged === true ? await requests[endpoint](bench) : {}), ...headers }
+        if (key !== undefined) await bench.client.call(endpoint, request)
+        spoil?.(bench)
+        const answer = await bench.client.call(endpoint, change?.(request, endpoints[endpoint]) ?? request)
+        expect({ endpoint, status: answer.status, code: answer.code }).toEqual({ endpoint, status, code })
+      }
+    })
+  },
+)
 
 describe('A server that closes', () => {
   it('refuses everything but probes with shutting_down', async () => {

@@ -214,9 +214,11 @@ describe.each(backends)('attachments over $over', (backend) => {
     const id = await rested(built)
     const taken: string[] = []
     await manager.registerFollowUpInjector(id, ({ content }) => void taken.push(content))
-    const sent = await manager.followUpSession(id, [{ content: 'a' }, { content: 'b' }], 'key')
+    const messages = [{ content: 'a' }, { content: 'b' }]
+    const sent = await manager.followUpSession(id, messages, 'key')
     expect(sent).toEqual({ streaming: true, duplicate: false })
-    expect((await manager.followUpSession(id, [{ content: 'a' }], 'key')).duplicate).toBe(true)
+    expect((await manager.followUpSession(id, messages, 'key')).duplicate).toBe(true)
+    expect(await codeOf(manager.followUpSession(id, [{ content: 'a' }], 'key'))).toBe('idempotency_mismatch')
     expect(taken).toEqual(['a', 'b'])
     expect((await manager.getQueue(id)).followup.depth).toBe(0)
     expect((await manager.getSessionStatus(id)).streaming).toBe(false)

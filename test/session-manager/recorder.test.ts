@@ -100,7 +100,7 @@ describe('groups', () => {
       { kind: 'request.put', request: request('s', 'q') },
       { kind: 'request.put', request: request('s', 'q', 'answered') },
     ],
-    ['key', { kind: 'key.put', key: key('a', 'k') }, { kind: 'key.put', key: { ...key('a', 'k'), status: 409 } }],
+    ['key', { kind: 'key.put', key: key('a', 'k') }, { kind: 'key.put', key: { ...key('a', 'k'), outcome: '{}' } }],
   ])('writes of a %s only its last state', async (_, old, last) => {
     const { recorder, store } = await desk()
     recorder.save(old)

@@ -46,8 +46,10 @@ function calling(...ids: readonly string[]): RuntimeEvent {
 /** What came of a run: its end events, and how it stands. */
 async function endOf({ manager }: House, id: string, runId: string) {
   expect(await manager.waitStopped(id, patience)).toBe(true)
+  // Told when its end is committed, and so in the log.
+  const run = await manager.getRun(id, runId)
   const stops = eventsOf(await readLog(manager, id), 'stream_stopped').filter(({ run_id }) => run_id === runId)
-  return { stops: stops.map(({ reason }) => reason), run: await manager.getRun(id, runId) }
+  return { stops: stops.map(({ reason }) => reason), run }
 }
 
 async function delegated(run: PuppetRun, isBackground = false, recall = false) {

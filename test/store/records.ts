@@ -57,7 +57,7 @@ export function request(session_id: string, id: string, state: Request['state'] 
 }
 
 export function key(scope: string, name: string, created_at = instant()): KeyRecord {
-  return { scope, key: name, fingerprint: 'f', status: 202, body: '{"ok":true}', created_at }
+  return { scope, key: name, fingerprint: 'f', outcome: '{"ok":true}', created_at }
 }
 
 export function putSession(record: SessionRecord): Change {

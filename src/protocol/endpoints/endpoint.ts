@@ -14,6 +14,8 @@ export interface Endpoint {
   readonly emptyBody?: unknown
   /** The body is JSON whatever its content type says, as the ancestor reads it. */
   readonly anyContentType?: true
+  /** Changes nothing, though its method is not `GET`: its request is too long for a URL. */
+  readonly readsOnly?: true
   /** Answers 200 with server-sent events. */
   readonly stream?: true
   readonly answers: Readonly<Record<number, z.ZodType>>
@@ -37,6 +39,20 @@ export const withBody = [
   'request_too_large',
   'overloaded',
 ] as const satisfies readonly ErrorCode[]
+
+/** What every route may refuse besides that changes something, and so takes an `Idempotency-Key`. */
+export const withKey = ['invalid_request', 'idempotency_mismatch'] as const satisfies readonly ErrorCode[]
+
+/** Whether a route changes something: then it can be repeated with an `Idempotency-Key`. */
+export function isMutation({ method, readsOnly }: Endpoint): boolean {
+  return method !== 'GET' && readsOnly !== true
+}
+
+/** The header that a client names a request by, and what it is made of. */
+export const idempotencyKey = { header: 'idempotency-key', form: /^[\x21-\x7e]{1,255}$/ } as const
+
+/** Parameters of queries that say how to wait for an answer, and not what is to be done: a repeat may change them. */
+export const waitParameters: ReadonlySet<string> = new Set(['wait', 'timeout', 'on_disconnect'])
 
 /** Frames of server-sent events; see the events of a session. */
 export const EventStream = z.string().describe('text/event-stream')

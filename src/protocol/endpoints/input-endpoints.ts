@@ -16,8 +16,7 @@ export const inputEndpoints = {
   followUp: endpoint({
     method: 'POST',
     path: '/api/sessions/:id/followup',
-    summary:
-      'Adds messages that are read one at each natural stop; an idle session starts a run. Takes `Idempotency-Key`.',
+    summary: 'Adds messages that are read one at each natural stop; an idle session starts a run.',
     body: QueueBody,
     answers: { 202: FollowUpAnswer },
     refuses: ['unknown_session', 'session_not_running', 'followup_queue_full'],

@@ -112,6 +112,7 @@ export const sessionEndpoints = {
     method: 'POST',
     path: '/api/sessions/batch/export',
     summary: 'Exports sessions; `missing_ids` names those that do not exist.',
+    readsOnly: true,
     body: z.object({
       session_ids: z.array(z.string()).nonempty('session_ids cannot be empty'),
       format: z.string().optional(),

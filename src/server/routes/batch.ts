@@ -1,12 +1,13 @@
 import type { SessionManager } from '../../session-manager/session-manager.ts'
+import { mutation } from '../mutation.ts'
 import type { Handlers } from '../route.ts'
 
 export const batchRoutes = (manager: SessionManager) =>
   ({
-    batchDelete: async ({ body }) => {
-      const { failed_ids, ...counts } = await manager.batchDeleteSessions(body.session_ids)
-      return { ...counts, failed_ids: unlessEmpty(failed_ids) }
-    },
+    batchDelete: mutation(
+      ({ body }) => manager.batchDeleteSessions(body.session_ids),
+      ({ failed_ids, ...counts }) => ({ ...counts, failed_ids: unlessEmpty(failed_ids) }),
+    ),
     batchExport: async ({ body }) => {
       const { sessions, missing } = await manager.batchExportSessions(body.session_ids)
       return {

@@ -1,5 +1,6 @@
 import type { SessionManager } from '../../session-manager/session-manager.ts'
 import { nextLink } from '../link.ts'
+import { mutation } from '../mutation.ts'
 import type { Handlers } from '../route.ts'
 
 export const messageRoutes = (manager: SessionManager) =>
@@ -9,16 +10,16 @@ export const messageRoutes = (manager: SessionManager) =>
       if (next !== undefined) reply.header('link', nextLink(url, next))
       return messages
     },
-    addMessage: async ({ params, body }) => ({
-      status: 'added',
-      message_id: await manager.addMessage(params.id, body.message),
-    }),
-    updateMessage: async ({ params, body }) => {
-      await manager.updateMessage(params.id, params.msg_id, body.message)
-      return { status: 'updated' }
-    },
-    addSummary: async ({ params, body }) => {
-      await manager.addSummary(params.id, body)
-      return { status: 'added' }
-    },
+    addMessage: mutation(
+      ({ params, body }) => manager.addMessage(params.id, body.message),
+      (message_id) => ({ status: 'added', message_id }),
+    ),
+    updateMessage: mutation(
+      ({ params, body }) => manager.updateMessage(params.id, params.msg_id, body.message),
+      () => ({ status: 'updated' }),
+    ),
+    addSummary: mutation(
+      ({ params, body }) => manager.addSummary(params.id, body),
+      () => ({ status: 'added' }),
+    ),
   }) satisfies Partial<Handlers>

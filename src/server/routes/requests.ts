@@ -1,5 +1,6 @@
 import type { SessionManager } from '../../session-manager/session-manager.ts'
 import { nextLink } from '../link.ts'
+import { mutation } from '../mutation.ts'
 import type { Handlers } from '../route.ts'
 
 export const requestRoutes = (manager: SessionManager) =>
@@ -15,13 +16,16 @@ export const requestRoutes = (manager: SessionManager) =>
       return entries
     },
     getRequest: ({ params }) => manager.getRequest(params.id, params.request_id),
-    answerRequest: ({ params, body }) => manager.answerRequest(params.id, params.request_id, body),
-    resume: async ({ params, body }) => {
-      await manager.resumeSession(params.id, body)
-      return { message: 'session resumed' }
-    },
-    answerElicitation: async ({ params, body }) => {
-      await manager.resumeElicitation(params.id, body)
-      return null
-    },
+    answerRequest: mutation(
+      ({ params, body }) => manager.answerRequest(params.id, params.request_id, body),
+      (request) => request,
+    ),
+    resume: mutation(
+      ({ params, body }) => manager.resumeSession(params.id, body),
+      () => ({ message: 'session resumed' }),
+    ),
+    answerElicitation: mutation(
+      ({ params, body }) => manager.resumeElicitation(params.id, body),
+      () => null,
+    ),
   }) satisfies Partial<Handlers>

@@ -1,39 +1,43 @@
 import type { SessionManager } from '../../session-manager/session-manager.ts'
+import { mutation } from '../mutation.ts'
 import type { Handlers } from '../route.ts'
 
 export const settingRoutes = (manager: SessionManager) =>
   ({
-    toggleApproval: async ({ params }) => {
-      await manager.toggleToolApproval(params.id)
-      return null
-    },
-    setSafetyPolicy: async ({ params, body }) => {
-      await manager.setSessionSafetyPolicy(params.id, body.safety_policy)
-      return { message: 'session safety policy updated' }
-    },
-    setPermissions: async ({ params, body }) => {
-      await manager.updateSessionPermissions(params.id, body.permissions)
-      return { message: 'session permissions updated' }
-    },
-    setTitle: async ({ params, body }) => {
-      await manager.updateSessionTitle(params.id, body.title)
-      return { id: params.id, title: body.title }
-    },
-    setTokens: async ({ params, body }) => {
-      await manager.updateSessionTokens(params.id, body)
-      return { status: 'updated' }
-    },
-    setRequestDeadline: async ({ params, body }) => {
-      await manager.setSessionRequestDeadline(params.id, body.request_deadline)
-      return { message: 'session request deadline updated' }
-    },
-    setBudget: ({ params, body }) => manager.updateSessionBudget(params.id, body),
-    setRecovery: async ({ params, body }) => {
-      await manager.setSessionRecovery(params.id, body.recovery)
-      return { status: 'updated' }
-    },
-    setStarred: async ({ params, body }) => {
-      await manager.setSessionStarred(params.id, body.starred)
-      return { status: 'updated' }
-    },
+    toggleApproval: mutation(
+      ({ params }) => manager.toggleToolApproval(params.id),
+      () => null,
+    ),
+    setSafetyPolicy: mutation(
+      ({ params, body }) => manager.setSessionSafetyPolicy(params.id, body.safety_policy),
+      () => ({ message: 'session safety policy updated' }),
+    ),
+    setPermissions: mutation(
+      ({ params, body }) => manager.updateSessionPermissions(params.id, body.permissions),
+      () => ({ message: 'session permissions updated' }),
+    ),
+    setTitle: mutation(
+      ({ params, body }) => manager.updateSessionTitle(params.id, body.title),
+      (_, { params, body }) => ({ id: params.id, title: body.title }),
+    ),
+    setTokens: mutation(
+      ({ params, body }) => manager.updateSessionTokens(params.id, body),
+      () => ({ status: 'updated' }),
+    ),
+    setRequestDeadline: mutation(
+      ({ params, body }) => manager.setSessionRequestDeadline(params.id, body.request_deadline),
+      () => ({ message: 'session request deadline updated' }),
+    ),
+    setBudget: mutation(
+      ({ params, body }) => manager.updateSessionBudget(params.id, body),
+      (state) => state,
+    ),
+    setRecovery: mutation(
+      ({ params, body }) => manager.setSessionRecovery(params.id, body.recovery),
+      () => ({ status: 'updated' }),
+    ),
+    setStarred: mutation(
+      ({ params, body }) => manager.setSessionStarred(params.id, body.starred),
+      () => ({ status: 'updated' }),
+    ),
   }) satisfies Partial<Handlers>
