@@ -49,6 +49,8 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
     runSilenceMs: runSilence,
     ringCapacity: config.ringCapacity,
     eventRetention: config.eventRetention,
+    deltaRetentionMs: config.deltaRetention,
+    sessionRetention: config.sessionRetention,
     idempotencyRetentionMs: config.idempotencyRetention,
     requestDeadlineMs: config.requestDeadline,
     recovery: config.recovery,

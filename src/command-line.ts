@@ -53,6 +53,14 @@ const flags: Readonly<Record<Key, Flag>> = {
     value: 'DURATION[,EVENTS]',
     help: 'events are dropped at this age, and the oldest of a session that has more; messages are kept',
   },
+  deltaRetention: {
+    value: 'DURATION',
+    help: 'pieces of text that later events tell whole are dropped at this age; off is with the other events',
+  },
+  sessionRetention: {
+    value: 'DURATION[,SESSIONS]',
+    help: 'sessions are deleted this long after their last activity, and the oldest of more; starred ones stay; off is never',
+  },
   idempotencyRetention: { value: 'DURATION', help: 'how long a repeated request is known by its Idempotency-Key' },
   ringCapacity: { value: 'N', help: 'events of each session kept in memory; older ones come from the file' },
   sseMaxAge: { value: 'DURATION', help: 'close event streams at this age, politely; off is never' },

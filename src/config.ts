@@ -5,10 +5,12 @@ import { isLoopback, type ListenAddress, ListenError, parseListenAddress } from 
 import {
   directory,
   duration,
+  durationOrOff,
   oneOf,
   origin,
   path,
   retention,
+  retentionOrOff,
   timer,
   timerOrOff,
   wholeNumber,
@@ -52,6 +54,10 @@ export const Config = z
     ),
     /** The age at which events are dropped, and how many of a session are kept at most. */
     eventRetention: retention,
+    /** The age at which pieces leave a log that other events of it tell whole; without it with the other events. */
+    deltaRetention: durationOrOff,
+    /** The age since their last activity at which sessions are deleted, and how many are kept at most; without it none. */
+    sessionRetention: retentionOrOff,
     /** How long a repeated request is known by its key. */
     idempotencyRetention: duration,
     /** Events of one session that are kept in memory. */
@@ -98,6 +104,8 @@ export const defaults: Readonly<Omit<Settings, 'source'>> = {
   envFromFile: [],
   pullInterval: '0',
   eventRetention: '30d',
+  deltaRetention: '7d',
+  sessionRetention: 'off',
   idempotencyRetention: '24h',
   ringCapacity: '1024',
   maxConcurrentRuns: '64',

@@ -30,18 +30,35 @@ function readTimer(text: string): number | undefined {
   return time !== undefined && time <= 24 * day ? time : undefined
 }
 
+interface Kept {
+  readonly ageMs: number
+  readonly newest?: number | undefined
+}
+
+function readRetention(text: string): Kept | undefined {
+  const [age = '', newest, ...rest] = text.split(',')
+  const ageMs = readDuration(age)
+  if (ageMs === undefined || rest.length > 0) return undefined
+  if (newest === undefined) return { ageMs }
+  return /^[1-9]\d{0,8}$/.test(newest) ? { ageMs, newest: Number(newest) } : undefined
+}
+
 /** How long events are kept, and how many of a session at most: `30d`, or `30d,100000`. */
 export const retention = setting(
   'a duration such as 12h or 30d, or with a number of events such as 30d,100000',
-  (text) => {
-    const [age = '', newest, ...rest] = text.split(',')
-    const ageMs = readDuration(age)
-    if (ageMs === undefined || rest.length > 0) return undefined
-    if (newest === undefined) return { ageMs }
-    return /^[1-9]\d{0,8}$/.test(newest) ? { ageMs, newest: Number(newest) } : undefined
-  },
+  readRetention,
 )
 
+/** How long sessions are kept, and how many at most; `undefined` for as long as nobody deletes them. */
+export const retentionOrOff = setting(
+  'a duration such as 90d, or with a number of sessions such as 90d,1000, or off',
+  (text): Kept | 'off' | undefined => (text === 'off' ? 'off' : readRetention(text)),
+).transform((kept) => (kept === 'off' ? undefined : kept))
+
+/** A duration, or `undefined` for ever. */
+export const durationOrOff = setting('a duration such as 12h or 7d, or off', (text) =>
+  text === 'off' ? Number.POSITIVE_INFINITY : readDuration(text),
+).transform((time) => (Number.isFinite(time) ? time : undefined))
 export const duration = setting('a duration such as 12h or 2d', readDuration)
 
 /** A duration that a timer can wait for. */

@@ -40,6 +40,8 @@ describe('the configuration', () => {
       envFromFile: [],
       pullInterval: undefined,
       eventRetention: { ageMs: 30 * 24 * 3600 * 1000 },
+      deltaRetention: 7 * 24 * 3600 * 1000,
+      sessionRetention: undefined,
       idempotencyRetention: 24 * 3600 * 1000,
       ringCapacity: 1024,
       maxConcurrentRuns: 64,
@@ -74,6 +76,8 @@ describe('the configuration', () => {
       envFromFile: ['/tmp/a.env', '/tmp/b.env'],
       pullInterval: ['1', '2'],
       eventRetention: ['1d', '2d'],
+      deltaRetention: ['1d', '2d'],
+      sessionRetention: ['1d', '2d'],
       idempotencyRetention: ['1h', '2h'],
       ringCapacity: ['1', '2'],
       maxConcurrentRuns: ['1', '2'],
@@ -130,6 +134,12 @@ describe('the configuration', () => {
   test('reads durations in days, and zeros that mean never or no limit', () => {
     expect(serve(['a', '--event-retention', '1d12h']).eventRetention).toEqual({ ageMs: 36 * 3600 * 1000 })
     expect(serve(['a', '--event-retention', '1d,500']).eventRetention).toEqual({ ageMs: 24 * 3600 * 1000, newest: 500 })
+    expect(serve(['a', '--session-retention', '90d,9']).sessionRetention).toEqual({
+      ageMs: 90 * 24 * 3600 * 1000,
+      newest: 9,
+    })
+    expect(serve(['a', '--delta-retention', 'off']).deltaRetention).toBeUndefined()
+    expect(serve(['a', '--delta-retention', '0s']).deltaRetention).toBe(0)
     expect(serve(['a', '--max-concurrent-runs', '0']).maxConcurrentRuns).toBe(Number.POSITIVE_INFINITY)
     expect(serve(['a', '--pull-interval', '0']).pullInterval).toBeUndefined()
     expect(serve(['https://x.test/a', '--pull-interval', '2']).pullInterval).toBe(120_000)
@@ -147,6 +157,11 @@ describe('the configuration', () => {
     [
       ['--event-retention', '30 days'],
       '--event-retention must be a duration such as 12h or 30d, or with a number of events such as 30d,100000, not "30 days"',
+    ],
+    [['--delta-retention', 'never'], '--delta-retention must be a duration such as 12h or 7d, or off, not "never"'],
+    [
+      ['--session-retention', 'never'],
+      '--session-retention must be a duration such as 90d, or with a number of sessions such as 90d,1000, or off, not "never"',
     ],
     [['--log-level', 'loud'], '--log-level must be one of fatal, error, warn, info, debug, trace, silent, not "loud"'],
     [['--on-disconnect', 'stay'], '--on-disconnect must be one of cancel, continue, not "stay"'],

@@ -1,6 +1,6 @@
 import type { Cursor, ForeignEvent, Gap, LogBounds } from '../protocol/protocol.ts'
 
-/** Consecutive events, framed and joined. */
+/** Consecutive events, framed and joined. Retention may have taken some of them out, but not out of `first` and `last`. */
 export interface Segment {
   readonly first: Cursor
   readonly last: Cursor
@@ -28,6 +28,8 @@ export interface ReadOptions {
   readonly signal: AbortSignal
   /** Only events of these types; the cursor moves on over the others. */
   readonly types?: ReadonlySet<string> | undefined
+  /** Only events whose JSON it accepts, likewise. */
+  readonly where?: ((json: string) => boolean) | undefined
   /** Seq of the last event to show, as soon as that is known. */
   readonly until?: (() => Cursor | undefined) | undefined
 }
@@ -37,7 +39,8 @@ export interface ReadOptions {
  *
  * - L1. `seq` rises by one with each append and is never reused; the head never shrinks, also when old events are gone.
  * - L2. `append` and `publish` wait for no reader.
- * - L3. A reader sees every published event after its cursor once and in order, or is told of a gap.
+ * - L3. A reader sees every published event after its cursor once and in order, or is told of a gap. Only pieces of what
+ *   another event tells whole (`deltaTypes`) may be missing without a word, once retention has taken them out.
  * - L4. Nothing is shown before it is published, which is after its commit.
  * - L5. After `close` every tail ends once it has shown the last published event.
  * - L6. A reader holds at most one page: 256 KiB or one event.
@@ -63,3 +66,4 @@ export interface EventLog {
 }
 
 export { createSessionLog } from './session-log.ts'
+export { createStoredLog, type StoredLog } from './stored-log.ts'

@@ -1,21 +1,12 @@
-import { setImmediate as giveWay } from 'node:timers/promises'
-import { type Cursor, type ForeignEvent, frame, type LogBounds, startAt } from '../protocol/protocol.ts'
+import { type Cursor, type ForeignEvent, frame, type LogBounds } from '../protocol/protocol.ts'
 import { encode } from './encode.ts'
 import type { EventLog, Journal, LogPage, ReadOptions, Segment } from './event-log.ts'
+import { type Frames, Readers, toPage } from './reading.ts'
 import { Ring, type RingLimits } from './ring.ts'
-import { after, onlyTypes, upTo } from './segment.ts'
+import { after, upTo } from './segment.ts'
 
 const pageLimits = { events: 256, bytes: 256 * 1024 } as const
 const segmentBytes = 64 * 1024
-
-type Frames = Extract<LogPage, { kind: 'frames' }>
-
-/** A tail that is open. */
-interface Reader {
-  /** Resolves at the next publication, at the close, or when the reader's own signal aborts. */
-  wait(): Promise<void>
-  leave(): void
-}
 
 /** A log over a journal: the newest events from memory, older ones from what is stored. */
 export function createSessionLog(journal: Journal, limits: RingLimits): EventLog {
@@ -25,14 +16,12 @@ export function createSessionLog(journal: Journal, limits: RingLimits): EventLog
 class SessionLog implements EventLog {
   readonly #journal: Journal
   readonly #ring: Ring
+  readonly #readers = new Readers()
   #published: Cursor
   #drained: Cursor
   #undrainedBytes = 0
   /** The page that the newest commit made: readers that keep up share its bytes. */
   #newest: Frames | undefined
-  #waiting = new Set<() => void>()
-  #readers = 0
-  #closed = false
 
   constructor(journal: Journal, limits: RingLimits) {
     const { head } = journal.bounds()
@@ -55,7 +44,7 @@ class SessionLog implements EventLog {
   }
 
   get readers(): number {
-    return this.#readers
+    return this.#readers.count
   }
 
   append(event: ForeignEvent): Cursor {
@@ -84,7 +73,7 @@ class SessionLog implements EventLog {
     this.#newest = toPage(segment)
     this.#ring.evict(segment.first)
     this.#published = last
-    this.#wake()
+    this.#readers.wake()
   }
 
   bounds(): LogBounds {
@@ -94,67 +83,15 @@ class SessionLog implements EventLog {
     return { oldest: head === 0 ? 0 : Math.min(oldest || this.#ring.first, head + 1), head }
   }
 
-  async *read({ since, follow, signal, types, until }: ReadOptions): AsyncGenerator<LogPage, void, void> {
-    if (signal.aborted) return
-    const reader = this.#enter(signal)
-    try {
-      const bounds = this.bounds()
-      const start = startAt(since, bounds)
-      if (start.gap !== undefined) yield { kind: 'gap', gap: { type: 'gap', ...start.gap, ...bounds } }
-      let cursor = start.after
-      while (!signal.aborted && cursor < (until?.() ?? Number.POSITIVE_INFINITY)) {
-        const page = this.#page(cursor, until?.())
-        if (page === undefined) {
-          if (!follow || this.#closed) return
-          await reader.wait()
-        } else if (page.first > cursor + 1) {
-          yield this.#gap(cursor, page.first)
-          cursor = page.first - 1
-        } else {
-          cursor = page.last
-          const shown = types === undefined ? page : filtered(page, types)
-          // A long log with nothing to show must not be searched in one breath.
-          if (shown === undefined) await giveWay()
-          else yield shown
-        }
-      }
-    } finally {
-      reader.leave()
-    }
+  read(options: ReadOptions): AsyncGenerator<LogPage, void, void> {
+    return this.#readers.read(this, options)
   }
 
   close(): void {
-    this.#closed = true
-    this.#wake()
+    this.#readers.close()
   }
 
-  /** Listens to the signal once for the whole life of a reader; waiting again and again must cost next to nothing. */
-  #enter(signal: AbortSignal): Reader {
-    let wake = (): void => {}
-    const onAbort = (): void => wake()
-    signal.addEventListener('abort', onAbort)
-    this.#readers += 1
-    return {
-      wait: () =>
-        new Promise((resolve) => {
-          wake = resolve
-          this.#waiting.add(wake)
-        }),
-      leave: () => {
-        this.#readers -= 1
-        this.#waiting.delete(wake)
-        signal.removeEventListener('abort', onAbort)
-      },
-    }
-  }
-
-  #wake(): void {
-    const waiting = this.#waiting
-    this.#waiting = new Set()
-    for (const resolve of waiting) resolve()
-  }
-
-  #page(cursor: Cursor, until: Cursor | undefined): Frames | undefined {
+  page(cursor: Cursor, until: Cursor | undefined): Frames | undefined {
     const end = Math.min(this.#published, until ?? this.#published)
     if (cursor >= end) return undefined
     if (this.#newest?.first === cursor + 1 && this.#newest.last <= end) return this.#newest
@@ -183,17 +120,4 @@ class SessionLog implements EventLog {
     }
     return { first: cursor + 1, last: seq, text }
   }
-
-  #gap(requested: Cursor, oldest: Cursor): LogPage {
-    return { kind: 'gap', gap: { type: 'gap', requested, oldest, head: this.#published, reason: 'retention' } }
-  }
-}
-
-function toPage({ first, last, text }: Segment): Frames {
-  return { kind: 'frames', first, last, data: Buffer.from(text) }
-}
-
-function filtered(page: Frames, types: ReadonlySet<string>): Frames | undefined {
-  const text = onlyTypes(page.data.toString(), types)
-  return text === '' ? undefined : { ...page, data: Buffer.from(text) }
 }

@@ -1,6 +1,7 @@
 import { agentEndpoints } from './endpoints/agent-endpoints.ts'
 import type { Endpoint } from './endpoints/endpoint.ts'
 import { eventEndpoints } from './endpoints/event-endpoints.ts'
+import { fleetEndpoints } from './endpoints/fleet-endpoints.ts'
 import { inputEndpoints } from './endpoints/input-endpoints.ts'
 import { requestEndpoints } from './endpoints/request-endpoints.ts'
 import { runEndpoints } from './endpoints/run-endpoints.ts'
@@ -27,6 +28,7 @@ export const endpoints = {
   ...sessionEndpoints,
   ...runEndpoints,
   ...eventEndpoints,
+  ...fleetEndpoints,
   ...inputEndpoints,
   ...requestEndpoints,
   ...settingEndpoints,

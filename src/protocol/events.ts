@@ -179,6 +179,17 @@ export type Event = { [Type in keyof typeof events]: z.infer<(typeof events)[Typ
 export type EventType = keyof typeof events
 
 /**
+ * Types of events that are pieces of what another event tells whole, later. Retention may take them out of a log before
+ * the events around them.
+ */
+export const deltaTypes: readonly string[] = [
+  'agent_choice',
+  'agent_choice_reasoning',
+  'partial_tool_call',
+  'tool_call_output',
+] satisfies readonly EventType[]
+
+/**
  * Tells a reader that it does not get what follows its cursor. Has no id, is in no log, and goes to one reader. The
  * reader takes a new snapshot and goes on from its `last_event_seq`; the stream goes on at `oldest` or at `head`.
  */

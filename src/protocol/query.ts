@@ -78,16 +78,22 @@ const Since = z.string().transform((text, context) => {
   return z.NEVER
 })
 
+const Types = z.string().transform((text) => new Set(text.split(',').filter((type) => type !== '')))
+
 /** The header `Last-Event-ID` wins over `since`. `wait` and `limit` are for the JSON page. */
 export const EventsQuery = z.object({
   since: Since.optional(),
-  types: z
-    .string()
-    .transform((text) => new Set(text.split(',').filter((type) => type !== '')))
-    .optional(),
+  types: Types.optional(),
   follow: Flag.default(true),
   wait: Wait.default(0),
   limit: limit(1000, 256),
 })
+
+/** Which sessions of a fleet are shown: root sessions, or one with all below it, or all of them. */
+const fleetFilter = { session: z.string().optional(), agent: z.string().optional(), children: Flag.default(false) }
+
+export const FleetEventsQuery = z.object({ ...EventsQuery.shape, ...fleetFilter })
+
+export const FleetSnapshotQuery = z.object({ ...fleetFilter, limit: limit(1000, 1000), cursor: z.string().optional() })
 
 export const RunQuery = z.object({ on_disconnect: z.enum(['cancel', 'continue']).optional() })

@@ -1,31 +1,48 @@
+import type { z } from 'zod'
 import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
-import { type EventPage, type Gap, LogEntry, parseFrames } from '../protocol/protocol.ts'
-import type { SessionManager } from '../session-manager/session-manager.ts'
+import { type Gap, parseFrames } from '../protocol/protocol.ts'
 
-export interface EventPageQuery extends Pick<ReadOptions, 'since' | 'types' | 'signal'> {
+type Pages = AsyncGenerator<LogPage, void, void>
+
+/** What is asked for, and the log that it is asked of. */
+export interface EventPageQuery<E> extends Pick<ReadOptions, 'since' | 'signal'> {
   /** Most events that are wanted. */
   readonly limit: number
   /** Milliseconds to wait for an event when there is none. */
   readonly wait: number
+  /** What the log's entries are. */
+  readonly Entry: z.ZodType<E>
+  /** Where the log ends. */
+  head(): number | Promise<number>
+  read(place: Pick<ReadOptions, 'since' | 'follow' | 'signal'>): Pages | Promise<Pages>
 }
 
-/** One page of a session's log as JSON. */
-export async function readEventPage(
-  manager: SessionManager,
-  id: string,
-  { since, types, signal, limit, wait }: EventPageQuery,
-): Promise<EventPage> {
-  const head = await manager.lastEventSeq(id)
-  const now = await collect(await manager.streamEvents(id, { since, types, signal, follow: false }), limit, head)
+export interface EventPage<E> {
+  readonly events: readonly E[]
+  readonly next_since: number
+  readonly gap?: Gap | undefined
+}
+
+/** One page of a log as JSON. */
+export async function readEventPage<E extends { readonly seq: number }>(
+  query: EventPageQuery<E>,
+): Promise<EventPage<E>> {
+  const { since, signal, wait } = query
+  const head = await query.head()
+  const now = await collect(await query.read({ since, signal, follow: false }), query, head)
   if (now.events.length > 0 || now.gap !== undefined || wait === 0) return now
   const until = AbortSignal.any([signal, AbortSignal.timeout(wait)])
-  const later = await manager.streamEvents(id, { since: now.next_since, types, signal: until, follow: true })
-  return collect(firstOf(later), limit, now.next_since)
+  const later = await query.read({ since: now.next_since, signal: until, follow: true })
+  return collect(firstOf(later), query, now.next_since)
 }
 
 /** Takes at most `limit` events. Whoever has read to the end has seen everything up to `head`, shown or not. */
-async function collect(pages: AsyncIterable<LogPage>, limit: number, head: number): Promise<EventPage> {
-  const events: LogEntry[] = []
+async function collect<E extends { readonly seq: number }>(
+  pages: AsyncIterable<LogPage>,
+  { limit, Entry }: EventPageQuery<E>,
+  head: number,
+): Promise<EventPage<E>> {
+  const events: E[] = []
   let gap: Gap | undefined
   let seen = head
   for await (const page of pages) {
@@ -37,14 +54,14 @@ async function collect(pages: AsyncIterable<LogPage>, limit: number, head: numbe
     }
     for (const { seq, json } of parseFrames(page.data.toString())) {
       if (events.length === limit) return { events, next_since: events.at(-1)?.seq ?? seen, gap }
-      events.push(LogEntry.parse({ seq, event: JSON.parse(json) }))
+      events.push(Entry.parse({ seq, event: JSON.parse(json) }))
     }
     seen = page.last
   }
   return { events, next_since: Math.max(seen, head), gap }
 }
 
-async function* firstOf(pages: AsyncGenerator<LogPage, void, void>): AsyncGenerator<LogPage, void, void> {
+async function* firstOf(pages: AsyncIterable<LogPage>): Pages {
   for await (const page of pages) {
     yield page
     return

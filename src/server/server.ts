@@ -14,6 +14,7 @@ import { addRoute, type Handlers } from './route.ts'
 import { agentRoutes } from './routes/agents.ts'
 import { batchRoutes } from './routes/batch.ts'
 import { eventRoutes } from './routes/events.ts'
+import { fleetRoutes } from './routes/fleet.ts'
 import { healthRoutes } from './routes/health.ts'
 import { inputRoutes } from './routes/inputs.ts'
 import { messageRoutes } from './routes/messages.ts'
@@ -126,6 +127,7 @@ function handlersOf(manager: SessionManager, { version, onDisconnect = 'cancel',
     ...batchRoutes(manager),
     ...runRoutes(manager, { onDisconnect, isGuarded: authToken !== undefined }),
     ...eventRoutes(manager),
+    ...fleetRoutes(manager),
     ...inputRoutes(manager),
     ...requestRoutes(manager),
     ...settingRoutes(manager),

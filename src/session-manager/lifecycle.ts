@@ -2,6 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { Refusal } from '../protocol/protocol.ts'
 import type { Agents } from '../runtime/runtime.ts'
 import type { Store } from '../store/store.ts'
+import { Retention, type RetentionOptions } from './retention.ts'
 import type { SessionMap } from './session-map.ts'
 
 export type ManagerPhase = 'starting' | 'ready' | 'draining' | 'closed'
@@ -14,19 +15,15 @@ export interface Readiness {
   readonly latest_error: string | undefined
 }
 
-export interface LifecycleOptions {
+export interface LifecycleOptions extends RetentionOptions {
   readonly store: Store
   readonly agents: Agents
-  readonly eventRetention?: { readonly ageMs: number; readonly newest?: number | undefined } | undefined
-  readonly idempotencyRetentionMs?: number | undefined
   /** Done when the store is ours, before anything that a former process left is taken up. */
   readonly beforeRecovery?: (() => Promise<void>) | undefined
-  readonly onDefect?: ((error: unknown) => void) | undefined
 }
 
 /** How often it is looked whether all runs have come to rest. */
 const lookEveryMs = 10
-const hourMs = 60 * 60_000
 
 const unready = {
   starting: 'the server is starting',
@@ -38,13 +35,14 @@ const unready = {
 export class Lifecycle {
   readonly #sessions: SessionMap
   readonly #options: LifecycleOptions
+  readonly #retention: Retention
   #phase: ManagerPhase = 'starting'
-  #retention: NodeJS.Timeout | undefined
   #closing: Promise<void> | undefined
 
   constructor(sessions: SessionMap, options: LifecycleOptions) {
     this.#sessions = sessions
     this.#options = options
+    this.#retention = new Retention(sessions, options)
   }
 
   get phase(): ManagerPhase {
@@ -69,9 +67,8 @@ export class Lifecycle {
     await this.#options.beforeRecovery?.()
     const interrupted = store.unfinishedRuns().map((run) => this.#sessions.open(run.session_id))
     await Promise.all(interrupted.map((session) => session.settled()))
-    this.#retention = setInterval(() => this.#retain(), hourMs).unref()
     this.#phase = 'ready'
-    this.#retain()
+    this.#retention.start()
   }
 
   async drain(graceMs: number): Promise<void> {
@@ -84,6 +81,11 @@ export class Lifecycle {
   close(): Promise<void> {
     this.#closing ??= this.#close()
     return this.#closing
+  }
+
+  /** Removes what has been kept long enough. */
+  retain(): Promise<void> {
+    return this.#retention.pass()
   }
 
   needStarted(): void {
@@ -99,19 +101,9 @@ export class Lifecycle {
 
   async #close(): Promise<void> {
     this.#phase = 'closed'
-    clearInterval(this.#retention)
+    this.#retention.close()
     await this.#sessions.close()
     await this.#options.store.close()
     await this.#options.agents.close()
-  }
-
-  /** Old events and old keys go; a store that cannot do it now is asked again in an hour. */
-  #retain(): void {
-    const { store, eventRetention: kept, idempotencyRetentionMs = 24 * hourMs, onDefect } = this.#options
-    const before = (milliseconds: number): string => new Date(Date.now() - milliseconds).toISOString()
-    const events = kept && store.retain({ before: before(kept.ageMs), keep: kept.newest })
-    Promise.all([events, store.forgetKeys(before(idempotencyRetentionMs))]).catch((failure: unknown) => {
-      if (!(failure instanceof Refusal)) onDefect?.(failure)
-    })
   }
 }

@@ -15,6 +15,15 @@ export interface Above {
   tells(event: ForeignEvent): boolean
 }
 
+/** What is told over all sessions of what is recorded here. */
+export interface Fleet {
+  hear(event: ForeignEvent): void
+  /** What goes into the group that these changes and the events up to `head` are in. */
+  changesFor(changes: readonly Change[], head: Cursor): readonly Change[]
+  /** A group was committed. */
+  wake(): void
+}
+
 interface OpenGroup {
   /** By record: a later put of the same record replaces the earlier one. */
   readonly changes: Map<string, Change>
@@ -31,17 +40,19 @@ export class Recorder {
   readonly #log: EventLog
   readonly #store: Store
   readonly #onLost: (cause: unknown) => void
+  readonly #fleet: Fleet | undefined
   #open: OpenGroup | undefined
   #inFlight: OpenGroup | undefined
   #ended: 'no' | 'deleted' | 'lost' | 'left' = 'no'
   #lost: Promise<never> | undefined
   above: Above | undefined
 
-  constructor(sessionId: string, log: EventLog, store: Store, onLost: (cause: unknown) => void) {
+  constructor(sessionId: string, log: EventLog, store: Store, onLost: (cause: unknown) => void, fleet?: Fleet) {
     this.#sessionId = sessionId
     this.#log = log
     this.#store = store
     this.#onLost = onLost
+    this.#fleet = fleet
   }
 
   /** Appends an event and returns its seq. */
@@ -57,6 +68,7 @@ export class Recorder {
     if (this.above?.tells(event) === true) this.above.recorder.foreignEvent(event)
     if (this.#ended !== 'no') return this.#log.head
     this.#collect()
+    this.#fleet?.hear(event)
     return this.#log.append(event)
   }
 
@@ -137,12 +149,14 @@ export class Recorder {
     // Keys outlive their session: a command that is repeated gets the answer it got.
     if (this.#ended === 'deleted') return changes.filter(({ kind }) => kind === 'session.delete' || kind === 'key.put')
     const at = new Date().toISOString()
-    return [...changes, ...segments.map((segment): Change => ({ kind: 'events.append', at, segment }))]
+    const told = this.#fleet?.changesFor(changes, this.#log.head) ?? []
+    return [...changes, ...segments.map((segment): Change => ({ kind: 'events.append', at, segment })), ...told]
   }
 
   #onCommitted(group: OpenGroup, last: Cursor): void {
     this.#inFlight = undefined
     this.#log.publish(last)
+    this.#fleet?.wake()
     group.committed.resolve()
     this.#handOver()
   }
@@ -176,5 +190,9 @@ function recordKey(change: Change): string {
       return `key ${JSON.stringify([change.key.scope, change.key.key])}`
     case 'events.append':
       return `events ${change.segment.first}`
+    case 'fleet.put':
+      return 'fleet'
+    case 'fleet.append':
+      return `fleet ${change.event.type} ${change.event.request?.id ?? ''}`
   }
 }

@@ -1,4 +1,4 @@
-import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
+import { createStoredLog, type LogPage, type ReadOptions, type StoredLog } from '../event-log/event-log.ts'
 import {
   type AgentFileView,
   type AgentSummary,
@@ -28,7 +28,7 @@ import {
   type Summary,
 } from '../protocol/protocol.ts'
 import type { AgentRef, Agents, Runtime } from '../runtime/runtime.ts'
-import type { Page, RequestFilter, SessionFilter, Store } from '../store/store.ts'
+import type { FleetFilter, FleetSessions, Page, RequestFilter, SessionFilter, Store } from '../store/store.ts'
 import type { StopRequest } from './active-run.ts'
 import {
   type BatchDeletion,
@@ -46,11 +46,13 @@ import {
 } from './answers.ts'
 import type { Attachment, EventSource, FollowUpInjector } from './attachments.ts'
 import { fingerprintOf } from './fingerprint.ts'
+import { type FleetReadOptions, shownInFleet } from './fleet-filter.ts'
 import { forkOf, treeOf } from './fork.ts'
 import { type Decided, Idempotency, type KeyedCommand } from './idempotency.ts'
 import { Lifecycle, type ManagerPhase, type Readiness } from './lifecycle.ts'
 import type { LiveSession } from './live-session.ts'
 import { newInput } from './new-input.ts'
+import type { RetentionOptions } from './retention.ts'
 import { RunSlots } from './run-slots.ts'
 import { matches } from './session-filter.ts'
 import { SessionMap } from './session-map.ts'
@@ -64,10 +66,11 @@ export type { StopRequest } from './active-run.ts'
 export type * from './answers.ts'
 export type { Attachment, EventSource, FollowUpInjector } from './attachments.ts'
 export { fingerprintOf } from './fingerprint.ts'
+export type { FleetReadOptions } from './fleet-filter.ts'
 export type { Decided, KeyedCommand } from './idempotency.ts'
 export type { ManagerPhase, Readiness } from './lifecycle.ts'
 
-export interface SessionManagerOptions {
+export interface SessionManagerOptions extends RetentionOptions {
   /** Not open yet: `start` opens it, `close` closes it. */
   readonly store: Store
   readonly agents: Agents
@@ -75,10 +78,6 @@ export interface SessionManagerOptions {
   readonly maxConcurrentRuns?: number | undefined
   /** Newest events of a loaded session that stay in memory, besides 1 MiB at most. */
   readonly ringCapacity?: number | undefined
-  /** What is kept of a log: events younger than so many milliseconds, and of those the newest; all when nothing is said. */
-  readonly eventRetention?: { readonly ageMs: number; readonly newest?: number | undefined } | undefined
-  /** How long a repeated command is known by its idempotency key, in milliseconds; a day when nothing is said. */
-  readonly idempotencyRetentionMs?: number | undefined
   /** What becomes of runs that the process before has left, where their session does not say; `resume` when nothing is said. */
   readonly recovery?: Recovery | undefined
   /** How often a run is begun at most, after crashes; 3 when nothing is said. */
@@ -116,6 +115,7 @@ export class SessionManager {
   readonly #store: Store
   readonly #agents: Agents
   readonly #sessions: SessionMap
+  readonly #fleet: StoredLog
   readonly #keys: Idempotency
   readonly #first = Promise.withResolvers<void>()
   readonly #life: Lifecycle
@@ -125,12 +125,15 @@ export class SessionManager {
     this.#store = options.store
     this.#agents = options.agents
     this.#keys = new Idempotency(options.store, options.idempotencyRetentionMs)
+    const { store } = options
+    this.#fleet = createStoredLog({ bounds: () => store.fleetBounds(), read: (after) => store.fleetEvents(after) })
     this.#sessions = new SessionMap({
       store: options.store,
       agents: options.agents,
       slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
       workingDir: options.workingDir,
       ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
+      fleet: this.#fleet,
       requestDeadlineMs: options.requestDeadlineMs,
       limits: {
         runSilenceMs: options.runSilenceMs ?? 5 * 60_000,
@@ -163,6 +166,12 @@ export class SessionManager {
   /** Leaves every session as it is, ends the tails, commits, closes the store. Twice is harmless. */
   close(): Promise<void> {
     return this.#life.close()
+  }
+
+  /** Removes what has been kept long enough; it happens by itself too, every hour. */
+  retain(): Promise<void> {
+    this.#life.needStarted()
+    return this.#life.retain()
   }
 
   get phase(): ManagerPhase {
@@ -545,6 +554,26 @@ export class SessionManager {
   /** Reads a session's log. The reader keeps the session loaded. */
   streamEvents(id: string, options: ReadOptions): Promise<AsyncGenerator<LogPage, void, void>> {
     return this.#visit(id, (session) => session.views.tail(options))
+  }
+
+  // All sessions
+
+  /** Where the log over all sessions ends. */
+  get lastFleetSeq(): number {
+    this.#life.needStarted()
+    return this.#fleet.bounds().head
+  }
+
+  /** Reads what is told over all sessions; without `since`, what comes next. */
+  streamFleet(options: FleetReadOptions): AsyncGenerator<LogPage, void, void> {
+    this.#life.needStarted()
+    return this.#fleet.read({ ...options, where: shownInFleet(options) })
+  }
+
+  /** All sessions as they are, newest first. Whoever has all pages reads on from the `head` that each of them names. */
+  getFleet(filter: FleetFilter): FleetSessions {
+    this.#life.needStarted()
+    return this.#store.fleetSessions(filter)
   }
 
   // What a program attaches

@@ -1,8 +1,9 @@
 import { Refusal } from '../protocol/protocol.ts'
-import type { ItemRecord, SessionRecord } from '../store/store.ts'
+import type { ItemRecord, SessionRecord, Store } from '../store/store.ts'
 import { withoutKey } from './idempotency.ts'
 import { LiveSession } from './live-session.ts'
 import type { Surroundings } from './session-state.ts'
+import { isNeeded } from './stale-sessions.ts'
 
 const sweepEveryMs = 15_000
 const unusedForMs = 60_000
@@ -87,6 +88,22 @@ export class SessionMap {
     }
   }
 
+  /** Deletes a root session with all below it, unless somebody needs one of them. Resolves when that is committed. */
+  async removeUnused(id: string): Promise<void> {
+    const { store } = this.#around
+    const ids = idsBelow(store, id)
+    const isUsed = ids.some((one) => {
+      const told = store.fleetSession(one)
+      return (
+        told === undefined || isNeeded(told) || store.inputs(one).length > 0 || this.peek(one)?.isUnusedFor(0) === false
+      )
+    })
+    if (isUsed) return
+    // In one breath with the look before: none of them may begin anything in between.
+    const session = this.open(id)
+    await Promise.all([...this.below(id), session].map((one) => one.delete()))
+  }
+
   #sweep(): void {
     for (const session of this.loaded) void session.cool(idleForMs)
     this.unload(unusedForMs)
@@ -99,6 +116,7 @@ export class SessionMap {
     for (const session of this.loaded) session.stopRecording()
     await Promise.all(this.loaded.map((session) => session.leave()))
     this.#loaded.clear()
+    this.#around.fleet.close()
   }
 
   #keep(record: SessionRecord, isNew = false): LiveSession {
@@ -111,4 +129,9 @@ export class SessionMap {
   #drop(session: LiveSession): void {
     if (this.#loaded.get(session.id) === session) this.#loaded.delete(session.id)
   }
+}
+
+/** A session and all that are stored below it. */
+function idsBelow(store: Store, id: string): readonly string[] {
+  return [id, ...store.children(id).flatMap((child) => idsBelow(store, child.id))]
 }

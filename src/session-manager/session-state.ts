@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
-import { createSessionLog, type EventLog } from '../event-log/event-log.ts'
+import { createSessionLog, type EventLog, type StoredLog } from '../event-log/event-log.ts'
 import {
   type ForeignEvent,
   type InputMessage,
@@ -10,10 +10,11 @@ import {
 } from '../protocol/protocol.ts'
 import type { Agents, CompactionRequest } from '../runtime/runtime.ts'
 import type { InputRecord, ItemBody, ItemRange, ItemRecord, SessionRecord, Store } from '../store/store.ts'
+import { FleetTeller } from './fleet-teller.ts'
 import { InputQueue } from './input-queue.ts'
 import type { RecoveryPolicy } from './left-run.ts'
 import type { LiveSession } from './live-session.ts'
-import { Recorder } from './recorder.ts'
+import { type Fleet, Recorder } from './recorder.ts'
 import { Requests } from './requests.ts'
 import type { RunSlots } from './run-slots.ts'
 import type { RunLimits } from './run-watch.ts'
@@ -30,6 +31,8 @@ export interface Surroundings {
   /** Where sessions work that name no directory. */
   readonly workingDir: string | undefined
   readonly ring: { readonly events: number; readonly bytes: number }
+  /** What is told over all sessions. */
+  readonly fleet: StoredLog
   /** Milliseconds that a question may stay open; nothing is for ever. */
   readonly requestDeadlineMs?: number | undefined
   readonly limits: RunLimits
@@ -83,7 +86,7 @@ export class SessionState {
       { bounds: () => store.bounds(record.id), read: (after) => store.events(record.id, after) },
       ring,
     )
-    this.recorder = new Recorder(record.id, this.log, store, onLost)
+    this.recorder = new Recorder(record.id, this.log, store, onLost, this.#fleet(isNew))
     this.queue = new InputQueue(record.id, isNew ? [] : store.inputs(record.id))
     this.requests = new Requests(record.id, this.recorder, {
       stored: () => storedRequests(store, record.id),
@@ -91,6 +94,28 @@ export class SessionState {
       usualDeadline: () => this.#usualDeadline,
       onDefect: (error) => around.onDefect(error),
     })
+  }
+
+  /** Reads all that it needs now: while a group is closed, nothing may fail. */
+  #fleet(isNew: boolean): Fleet {
+    const { store, fleet } = this.around
+    const above = this.#idsAbove
+    const teller = new FleetTeller(
+      () => ({ record: this.#record, openRequests: this.tree.flatMap(({ requests }) => requests.open), above }),
+      isNew ? undefined : store.fleetSession(this.id),
+    )
+    return {
+      hear: (event) => teller.hear(event),
+      changesFor: (changes, head) => teller.changesFor(changes, head),
+      wake: () => fleet.wake(),
+    }
+  }
+
+  /** Whoever is above a session is loaded before it. */
+  get #idsAbove(): readonly string[] {
+    const ids: string[] = []
+    for (let id = this.#record.parent_id; id !== undefined; id = this.around.peek(id)?.record.parent_id) ids.unshift(id)
+    return ids
   }
 
   get record(): SessionRecord {

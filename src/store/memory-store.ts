@@ -1,11 +1,14 @@
-import type { Cursor, LogBounds, Request, Run } from '../protocol/protocol.ts'
+import type { Cursor, FleetSession, LogBounds, Request, Run } from '../protocol/protocol.ts'
 import { eventPage, fitting } from './event-page.ts'
+import { FleetEvents } from './fleet-events.ts'
 import { HandOver } from './hand-over.ts'
-import { decodePlace, encodePlace, instantOf, type Place } from './page-cursor.ts'
+import { decodeFleetPlace, decodePlace, encodeFleetPlace, encodePlace, instantOf, type Place } from './page-cursor.ts'
 import { type Policy, retired } from './retention.ts'
 import { fold } from './rows.ts'
 import type {
   Change,
+  FleetFilter,
+  FleetSessions,
   Group,
   InputRecord,
   ItemRange,
@@ -20,6 +23,7 @@ import type {
   StoreError,
   StoreHealth,
 } from './store.ts'
+import { thinned } from './thinning.ts'
 import { unavailableRefusal } from './unavailable-refusal.ts'
 
 /** A segment and how large it is; `at` in milliseconds since 1970. */
@@ -30,6 +34,9 @@ interface StoredSegment extends Segment {
 
 /** All that is stored of one session. */
 interface Shelf {
+  /** Rises with each session. */
+  readonly num: number
+  fleet: FleetSession | undefined
   record: SessionRecord
   segments: StoredSegment[]
   readonly items: Map<number, ItemRecord>
@@ -46,8 +53,10 @@ export function createMemoryStore(): Store {
 class MemoryStore implements Store {
   readonly failed = new Promise<StoreError>(() => {})
   readonly #shelves = new Map<string, Shelf>()
+  readonly #fleet = new FleetEvents()
   readonly #keys = new Map<string, KeyRecord>()
   readonly #handOver = new HandOver<Group>(async (batch) => this.#commit(batch.map(({ load }) => load)))
+  #lastNum = 0
   #state: 'new' | 'open' | 'closed' = 'new'
 
   async open(): Promise<void> {
@@ -148,6 +157,33 @@ class MemoryStore implements Store {
     return { first: first.first, last: last.last, text: page.map(({ text }) => text).join('') }
   }
 
+  fleetSession(id: string): FleetSession | undefined {
+    return this.#shelves.get(id)?.fleet
+  }
+
+  fleetSessions({ session, agent, children = session !== undefined, limit, cursor }: FleetFilter): FleetSessions {
+    const place = cursor === undefined ? undefined : decodeFleetPlace(cursor)
+    const head = place?.head ?? this.#fleet.bounds.head
+    const found = [...this.#shelves.values()]
+      .filter(({ record }) => agent === undefined || record.agent?.source === agent)
+      .filter(({ record }) => children || record.parent_id === undefined)
+      .flatMap(({ num, fleet }) => (fleet === undefined ? [] : [{ num, fleet }]))
+      .filter(({ num }) => num < (place?.num ?? Number.POSITIVE_INFINITY))
+      .filter(({ fleet }) => session === undefined || fleet.id === session || fleet.above?.includes(session) === true)
+      .sort((a, b) => b.num - a.num)
+    const shown = found.slice(0, limit)
+    const last = found.length > limit ? shown.at(-1) : undefined
+    return { entries: shown.map(({ fleet }) => fleet), next: last && encodeFleetPlace({ num: last.num, head }), head }
+  }
+
+  fleetBounds(): LogBounds {
+    return this.#fleet.bounds
+  }
+
+  fleetEvents(after: Cursor): Segment | undefined {
+    return this.#fleet.read(after)
+  }
+
   write(group: Group): Promise<void> {
     if (this.#state !== 'open') return Promise.reject(unavailableRefusal())
     const bytes = group.changes.reduce((sum, change) => sum + sizeOf(change), 0)
@@ -173,11 +209,45 @@ class MemoryStore implements Store {
     return removed
   }
 
+  async thin(before: string): Promise<number> {
+    const instant = instantOf(before, 'before')
+    let changed = 0
+    for (const shelf of this.#shelves.values()) {
+      shelf.segments = shelf.segments.map((segment) => {
+        const text = segment.at < instant ? thinned(segment.text) : segment.text
+        if (text === segment.text) return segment
+        changed += 1
+        return { ...segment, text, size: Buffer.byteLength(text) }
+      })
+    }
+    return changed
+  }
+
+  async forgetRecords(before: string): Promise<number> {
+    const instant = instantOf(before, 'before')
+    const isOld = (ended: string | undefined): boolean => ended !== undefined && Date.parse(ended) < instant
+    let removed = 0
+    const remove = <T>(map: Map<string, T>, isGone: (record: T) => boolean): void => {
+      for (const [id, record] of [...map]) if (isGone(record)) removed += Number(map.delete(id))
+    }
+    for (const { runs, requests, inputs } of this.#shelves.values()) {
+      const newest = [...runs.keys()].at(-1)
+      remove(runs, ({ run_id, ended_at }) => run_id !== newest && isOld(ended_at))
+      remove(requests, ({ settled_at }) => isOld(settled_at))
+      remove(inputs, ({ state, created_at }) => state !== 'queued' && isOld(created_at))
+    }
+    return removed
+  }
+
   async forgetKeys(before: string): Promise<number> {
     const instant = instantOf(before, 'before')
     const old = [...this.#keys].filter(([, { created_at }]) => Date.parse(created_at) < instant)
     for (const [name] of old) this.#keys.delete(name)
     return old.length
+  }
+
+  async retainFleet({ before, keep }: { readonly before: string; readonly keep: number }): Promise<number> {
+    return this.#fleet.retain({ before: instantOf(before, 'before'), keep })
   }
 
   health(): StoreHealth {
@@ -204,7 +274,7 @@ class MemoryStore implements Store {
     let present = this.#shelves.has(session_id)
     return changes.every(({ kind }) => {
       if (kind === 'session.put') present = true
-      const possible = present || kind === 'key.put' || kind === 'session.delete'
+      const possible = present || kind === 'key.put' || kind === 'session.delete' || kind === 'fleet.put'
       if (kind === 'session.delete') present = false
       return possible
     })
@@ -213,8 +283,10 @@ class MemoryStore implements Store {
   #apply({ session_id, changes }: Group): void {
     for (const change of changes) {
       const shelf = this.#shelves.get(session_id)
-      if (change.kind === 'session.put' && shelf === undefined) this.#shelves.set(session_id, shelfOf(change.session))
+      if (change.kind === 'session.put' && shelf === undefined)
+        this.#shelves.set(session_id, shelfOf(change.session, ++this.#lastNum))
       else if (change.kind === 'session.delete') this.#delete(session_id)
+      else if (change.kind === 'fleet.append') this.#fleet.append(change.event)
       else if (change.kind === 'key.put') this.#keys.set(keyName(change.key), change.key)
       else if (shelf !== undefined) put(shelf, change)
     }
@@ -228,16 +300,29 @@ class MemoryStore implements Store {
   }
 
   #delete(sessionId: string): void {
+    const session = this.#shelves.get(sessionId)?.fleet
     this.#shelves.delete(sessionId)
+    if (session !== undefined) {
+      this.#fleet.append({ type: 'session_deleted', timestamp: new Date().toISOString(), session })
+    }
     for (const { id } of this.children(sessionId)) this.#delete(id)
   }
 }
 
-function shelfOf(record: SessionRecord): Shelf {
-  return { record, segments: [], items: new Map(), runs: new Map(), inputs: new Map(), requests: new Map() }
+function shelfOf(record: SessionRecord, num: number): Shelf {
+  return {
+    num,
+    fleet: undefined,
+    record,
+    segments: [],
+    items: new Map(),
+    runs: new Map(),
+    inputs: new Map(),
+    requests: new Map(),
+  }
 }
 
-function put(shelf: Shelf, change: Exclude<Change, { kind: 'session.delete' | 'key.put' }>): void {
+function put(shelf: Shelf, change: Exclude<Change, { kind: 'session.delete' | 'key.put' | 'fleet.append' }>): void {
   switch (change.kind) {
     case 'session.put':
       shelf.record = change.session
@@ -253,6 +338,9 @@ function put(shelf: Shelf, change: Exclude<Change, { kind: 'session.delete' | 'k
       return
     case 'request.put':
       shelf.requests.set(change.request.id, change.request)
+      return
+    case 'fleet.put':
+      shelf.fleet = change.session
       return
     case 'events.append': {
       const { segment, at } = change

@@ -1,4 +1,5 @@
 import type Database from 'better-sqlite3'
+import { fleet } from './fleet-migration.ts'
 import { StoreError } from './store.ts'
 
 /** One step of the schema. Its number is its place in the list, from 1; a step that was released is never edited. */
@@ -125,7 +126,7 @@ const third: Migration = {
   `,
 }
 
-export const migrations: readonly Migration[] = [first, second, third]
+export const migrations: readonly Migration[] = [first, second, third, fleet]
 
 /**
  * Brings a file to the newest version, in one transaction: when a step fails, none has happened. `user_version` is the

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { Refusal } from '../protocol/protocol.ts'
+import { parseCursor, Refusal } from '../protocol/protocol.ts'
 
 /** Where a page of a list ended that is ordered by a number and then by id, both descending. */
 export interface Place {
@@ -20,6 +20,24 @@ export function decodePlace(cursor: string): Place {
   if (!parsed.success) throw invalid('query.cursor', 'is not a cursor that this server gave out')
   const [at, id] = parsed.data
   return { at, id }
+}
+
+/** Where a page of a fleet ended, and which place of the fleet's log the first page was read at. */
+export interface FleetPlace {
+  readonly num: number
+  readonly head: number
+}
+
+export function encodeFleetPlace({ num, head }: FleetPlace): string {
+  return encodePlace({ at: num, id: String(head) })
+}
+
+/** Refuses text that {@link encodeFleetPlace} did not write. */
+export function decodeFleetPlace(cursor: string): FleetPlace {
+  const { at, id } = decodePlace(cursor)
+  const head = parseCursor(id)
+  if (head === undefined) throw invalid('query.cursor', 'is not a cursor that this server gave out')
+  return { num: at, head }
 }
 
 /** The instant of RFC 3339 text in milliseconds. Refuses other text, naming the query parameter. */

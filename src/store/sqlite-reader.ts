@@ -1,10 +1,12 @@
 import type Database from 'better-sqlite3'
-import type { Cursor, LogBounds, Request, Run } from '../protocol/protocol.ts'
+import { type Cursor, type FleetSession, frame, type LogBounds, type Request, type Run } from '../protocol/protocol.ts'
 import { eventPage, fitting } from './event-page.ts'
-import { decodePlace, encodePlace, instantOf } from './page-cursor.ts'
+import { decodeFleetPlace, decodePlace, encodeFleetPlace, encodePlace, instantOf } from './page-cursor.ts'
 import { fold, recordOf } from './rows.ts'
 import { openConnection } from './sqlite-connection.ts'
 import type {
+  FleetFilter,
+  FleetSessions,
   InputRecord,
   ItemBody,
   ItemRange,
@@ -170,6 +172,42 @@ export class SqliteReader {
     })
   }
 
+  fleetSession(id: string): FleetSession | undefined {
+    return record(this.#sql.fleetSession.get({ id }))
+  }
+
+  fleetSessions({ session, agent, children = session !== undefined, limit, cursor }: FleetFilter): FleetSessions {
+    const place = cursor === undefined ? undefined : decodeFleetPlace(cursor)
+    return this.#atOnce(() => {
+      const head = place?.head ?? this.fleetBounds().head
+      const rows = this.#sql.fleetSessions.all({
+        session: session ?? null,
+        agent: agent ?? null,
+        children: Number(children),
+        num: place?.num ?? endOfTime,
+        limit: limit + 1,
+      })
+      const shown = rows.slice(0, limit)
+      const last = rows.length > limit ? shown.at(-1) : undefined
+      const next = last && encodeFleetPlace({ num: last.num, head })
+      return { entries: shown.map((row) => recordOf<FleetSession>(row.record)), next, head }
+    })
+  }
+
+  fleetBounds(): LogBounds {
+    const { oldest, head } = this.#sql.fleetBounds.get() ?? {}
+    return { oldest: oldest ?? 0, head: head ?? 0 }
+  }
+
+  fleetEvents(after: Cursor): Segment | undefined {
+    const rows = this.#sql.fleetEvents.all({ after, limit: eventPage.segments })
+    const frames = rows.map(({ seq, text }) => ({ seq, text: frame(seq, text) }))
+    const shown = fitting(frames.map((one) => ({ ...one, size: Buffer.byteLength(one.text) })))
+    const [first, last] = [shown.at(0), shown.at(-1)]
+    if (first === undefined || last === undefined) return undefined
+    return { first: first.seq, last: last.seq, text: shown.map(({ text }) => text).join('') }
+  }
+
   /** Runs several statements on one state of the database: rows must not get their place in between. */
   #atOnce<T>(read: () => T): T {
     return this.#db.transaction(read).deferred()
@@ -240,6 +278,23 @@ function prepareAll(db: Database.Database) {
     unplacedTexts: db.prepare<Of & Ends, { readonly text: string }>(`
       SELECT text FROM events
       WHERE id > ${unplaced} AND session = ${session} AND first BETWEEN :first AND :last ORDER BY id`),
+    fleetSession: db.prepare<Of, RecordRow>(
+      'SELECT fleet AS record FROM sessions WHERE id = :id AND fleet IS NOT NULL',
+    ),
+    fleetSessions: db.prepare<Record<string, string | number | null>, RecordRow & { readonly num: number }>(`
+      SELECT num, fleet AS record FROM sessions
+      WHERE fleet IS NOT NULL AND num < :num AND (:children OR parent_id IS NULL)
+        AND (:agent IS NULL OR agent = :agent)
+        AND (:session IS NULL OR id = :session OR EXISTS (
+          SELECT 1 FROM json_each(fleet, '$.above') above WHERE above.value = :session))
+      ORDER BY num DESC LIMIT :limit`),
+    // Apart, because SQLite reads the whole table for `min` and `max` at once.
+    fleetBounds: db.prepare<[], BoundsRow>(
+      'SELECT (SELECT min(seq) FROM fleet_events) AS oldest, (SELECT max(seq) FROM fleet_events) AS head',
+    ),
+    fleetEvents: db.prepare<{ after: number; limit: number }, { readonly seq: number; readonly text: string }>(
+      'SELECT seq, text FROM fleet_events WHERE seq > :after ORDER BY seq LIMIT :limit',
+    ),
   }
 }
 

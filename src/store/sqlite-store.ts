@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
-import type { Cursor, LogBounds, Request, Run } from '../protocol/protocol.ts'
+import type { Cursor, FleetSession, LogBounds, Request, Run } from '../protocol/protocol.ts'
 import { HandOver } from './hand-over.ts'
 import { OwnerLock } from './owner-lock.ts'
 import { instantOf } from './page-cursor.ts'
@@ -9,6 +9,8 @@ import { codeOf, severityOf } from './sqlite-error.ts'
 import { checkFile, prepareFile } from './sqlite-file.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import type {
+  FleetFilter,
+  FleetSessions,
   Group,
   InputRecord,
   ItemRange,
@@ -136,6 +138,22 @@ class SqliteStore implements Store {
     return this.#read((reader) => reader.events(sessionId, after))
   }
 
+  fleetSession(id: string): FleetSession | undefined {
+    return this.#read((reader) => reader.fleetSession(id))
+  }
+
+  fleetSessions(filter: FleetFilter): FleetSessions {
+    return this.#read((reader) => reader.fleetSessions(filter))
+  }
+
+  fleetBounds(): LogBounds {
+    return this.#read((reader) => reader.fleetBounds())
+  }
+
+  fleetEvents(after: Cursor): Segment | undefined {
+    return this.#read((reader) => reader.fleetEvents(after))
+  }
+
   write(group: Group): Promise<void> {
     if (this.#opened === undefined) return Promise.reject(unavailableRefusal())
     const rows = rowsOf(group)
@@ -154,8 +172,20 @@ class SqliteStore implements Store {
     return this.#link().retain({ before: instantOf(before, 'before'), keep })
   }
 
+  async thin(before: string): Promise<number> {
+    return this.#link().remove('thin', instantOf(before, 'before'))
+  }
+
+  async forgetRecords(before: string): Promise<number> {
+    return this.#link().remove('forget_records', instantOf(before, 'before'))
+  }
+
   async forgetKeys(before: string): Promise<number> {
-    return this.#link().forgetKeys(instantOf(before, 'before'))
+    return this.#link().remove('forget_keys', instantOf(before, 'before'))
+  }
+
+  async retainFleet({ before, keep }: { readonly before: string; readonly keep: number }): Promise<number> {
+    return this.#link().retainFleet({ before: instantOf(before, 'before'), keep })
   }
 
   health(): StoreHealth {

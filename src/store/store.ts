@@ -1,5 +1,7 @@
 import type {
   Cursor,
+  FleetEvent,
+  FleetSession,
   InputMessage,
   LogBounds,
   Message,
@@ -70,7 +72,7 @@ export interface KeyRecord {
   readonly created_at: string
 }
 
-/** Consecutive events of one session, framed and joined: at most 64 KiB, or one event. */
+/** Consecutive events of one session, framed and joined: at most 64 KiB, or one event. Some may have been taken out by {@link Store.thin}. */
 export interface Segment {
   readonly first: Cursor
   readonly last: Cursor
@@ -88,6 +90,10 @@ export type Change =
   | { readonly kind: 'request.put'; readonly request: Request }
   | { readonly kind: 'key.put'; readonly key: KeyRecord }
   | { readonly kind: 'events.append'; readonly at: string; readonly segment: Segment }
+  /** How the session is shown among all, if it is there. Once it has been, its deletion is told over all sessions. */
+  | { readonly kind: 'fleet.put'; readonly session: FleetSession }
+  /** Tells something over all sessions. */
+  | { readonly kind: 'fleet.append'; readonly event: FleetEvent }
 
 /** What one session decided in one tick: committed whole or not at all. */
 export interface Group {
@@ -107,6 +113,21 @@ export interface SessionFilter {
   readonly limit: number
   /** Where the page before ended. */
   readonly cursor?: string | undefined
+}
+
+/** Which sessions a fleet's list shows: root sessions, or one with all below it, or all of them. */
+export interface FleetFilter {
+  readonly session?: string | undefined
+  /** Source key of the agent. */
+  readonly agent?: string | undefined
+  readonly children?: boolean | undefined
+  readonly limit: number
+  readonly cursor?: string | undefined
+}
+
+/** Sessions, the newest first, as they were not before `head`, the place in the fleet's log at which the first page was read. */
+export interface FleetSessions extends Page<FleetSession> {
+  readonly head: Cursor
 }
 
 /** Which requests a list shows, oldest first. All conditions must hold. Times are RFC 3339. */
@@ -151,6 +172,7 @@ export interface StoreHealth {
  *   to its caller. Later groups of the same session that were handed over before the rejection was told reject too.
  * - S6. The head of a log never shrinks: `retain` keeps each session's newest segment.
  * - S7. A session goes with its parent: to delete one deletes all below it, in the same commit.
+ * - S8. What is told over all sessions is numbered in the order of commits: the number rises by one and is never reused.
  */
 export interface Store {
   /** Opens the store: takes ownership, brings the schema up to date. Throws {@link StoreError} when it cannot. */
@@ -184,6 +206,11 @@ export interface Store {
    * the cursor's successor, or after it when retention has passed.
    */
   events(sessionId: string, after: Cursor): Segment | undefined
+  fleetSession(id: string): FleetSession | undefined
+  fleetSessions(filter: FleetFilter): FleetSessions
+  fleetBounds(): LogBounds
+  /** What was told over all sessions after a cursor, framed: at most 256 KiB or one event. */
+  fleetEvents(after: Cursor): Segment | undefined
 
   /** Hands a group over. The promise resolves when it is committed. */
   write(group: Group): Promise<void>
@@ -196,8 +223,20 @@ export interface Store {
    * as they are stored. Returns how many.
    */
   retain(policy: { readonly before: string; readonly keep?: number | undefined }): Promise<number>
+  /**
+   * Takes the pieces of what other events tell whole (`deltaTypes`) out of segments older than `before` (RFC 3339), which
+   * keep their bounds. Returns how many segments have changed.
+   */
+  thin(before: string): Promise<number>
+  /**
+   * Removes runs, inputs and requests that ended before `before` (RFC 3339); each session keeps its newest run. Returns how
+   * many.
+   */
+  forgetRecords(before: string): Promise<number>
   /** Removes idempotency keys made before `before` (RFC 3339). */
   forgetKeys(before: string): Promise<number>
+  /** Removes what was told over all sessions before `before` (RFC 3339), and all but the newest `keep`; the newest one stays. */
+  retainFleet(policy: { readonly before: string; readonly keep: number }): Promise<number>
 
   health(): StoreHealth
   /** Resolves when the store can never write again (fsync error, corrupt file, dead writer): the process must end. */

@@ -6,9 +6,13 @@ import { StoreError } from './store.ts'
 import { unavailableRefusal } from './unavailable-refusal.ts'
 import type { RowGroup } from './writer.ts'
 
+/** What is removed for its age alone. */
+export type Removal = 'thin' | 'forget_records' | 'forget_keys'
+
 export type LongAsk =
   | { readonly kind: 'retain'; readonly id: number; readonly policy: Policy }
-  | { readonly kind: 'forget_keys'; readonly id: number; readonly before: number }
+  | { readonly kind: 'retain_fleet'; readonly id: number; readonly policy: Policy }
+  | { readonly kind: Removal; readonly id: number; readonly before: number }
 
 /** What the main thread asks of the writer's thread. */
 export type Ask = { readonly kind: 'commit'; readonly groups: readonly RowGroup[] } | LongAsk
@@ -78,9 +82,14 @@ export class WriterLink {
     return this.#count((id) => ({ kind: 'retain', id, policy }))
   }
 
-  /** Removes idempotency keys made before an instant. Resolves with how many. */
-  forgetKeys(before: number): Promise<number> {
-    return this.#count((id) => ({ kind: 'forget_keys', id, before }))
+  /** Removes what is older than an instant. Resolves with how much. */
+  remove(kind: Removal, before: number): Promise<number> {
+    return this.#count((id) => ({ kind, id, before }))
+  }
+
+  /** Removes the oldest that was told over all sessions. Resolves with how much. */
+  retainFleet(policy: Policy): Promise<number> {
+    return this.#count((id) => ({ kind: 'retain_fleet', id, policy }))
   }
 
   /** Ends the thread after what it was asked. Long work is left where it is. */

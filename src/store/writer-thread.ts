@@ -22,7 +22,7 @@ class WriterThread {
   constructor(path: string, tell: (answer: Answer) => void) {
     this.#tell = tell
     this.#writer = new Writer(path)
-    this.#start({ id: undefined, steps: this.#writer.sweep() })
+    this.#start({ id: undefined, steps: this.#writer.cleaner.sweep() })
   }
 
   take(ask: Ask): void {
@@ -48,7 +48,7 @@ class WriterThread {
     }
     this.#tidy()
     if (groups.some(({ rows }) => rows.some(({ kind }) => kind === 'session.delete'))) {
-      this.#start({ id: undefined, steps: this.#writer.sweep() })
+      this.#start({ id: undefined, steps: this.#writer.cleaner.sweep() })
     }
   }
 
@@ -62,7 +62,18 @@ class WriterThread {
   }
 
   #stepsOf(ask: LongAsk): Generator<void, number> {
-    return ask.kind === 'retain' ? this.#writer.retain(ask.policy) : this.#writer.forgetKeys(ask.before)
+    switch (ask.kind) {
+      case 'retain':
+        return this.#writer.cleaner.retain(ask.policy)
+      case 'retain_fleet':
+        return this.#writer.cleaner.retainFleet(ask.policy)
+      case 'thin':
+        return this.#writer.cleaner.thin(ask.before)
+      case 'forget_records':
+        return this.#writer.cleaner.forgetRecords(ask.before)
+      case 'forget_keys':
+        return this.#writer.cleaner.forgetKeys(ask.before)
+    }
   }
 
   #start(job: Job): void {
@@ -119,7 +130,7 @@ class WriterThread {
     clearInterval(this.#probe)
     this.#probe = undefined
     this.#tell({ kind: 'writable' })
-    this.#start({ id: undefined, steps: this.#writer.sweep() })
+    this.#start({ id: undefined, steps: this.#writer.cleaner.sweep() })
   }
 }
 

@@ -1,7 +1,21 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import type { Request } from '../../src/protocol/protocol.ts'
-import type { Change, RequestFilter, Store } from '../../src/store/store.ts'
-import { events, input, instant, item, key, putSession, replay, request, run, session } from '../store/records.ts'
+import { FleetEvent, type FleetSession, frame, parseFrames, type Request } from '../../src/protocol/protocol.ts'
+import type { Change, FleetSessions, RequestFilter, Store } from '../../src/store/store.ts'
+import {
+  events,
+  input,
+  instant,
+  item,
+  key,
+  putFleet,
+  putSession,
+  replay,
+  request,
+  run,
+  session,
+  shown,
+  tell,
+} from '../store/records.ts'
 
 /** A store that is open, and what removes its traces once it is closed. */
 export interface StoreUnderTest {
@@ -499,6 +513,57 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         expect(replay(store, 's', 1000).endsWith(newest)).toBe(true)
       })
 
+      it('takes pieces out of old segments, which keep their bounds', async () => {
+        const piece = (seq: number) => frame(seq, `{"type":"agent_choice","content":"${seq}"}`)
+        const whole = (seq: number) => frame(seq, `{"type":"agent_choice_made","content":"agent_choice"}`)
+        await write(
+          's',
+          putSession(session('s')),
+          events(1, 3, { at: instant(1), text: piece(1) + piece(2) + whole(3) }),
+          events(4, 5, { at: instant(2), text: piece(4) + piece(5) }),
+          events(6, 6, { at: instant(3), text: whole(6) }),
+          events(7, 8, { at: instant(9), text: piece(7) + whole(8) }),
+        )
+        const read = () => store.events('s', 0)
+        expect(await store.thin(instant(1))).toBe(0)
+        expect(await store.thin(instant(5))).toBe(2)
+        const text = whole(3) + whole(6) + piece(7) + whole(8)
+        expect(read()).toEqual({ first: 1, last: 8, text })
+        expect(await store.thin(instant(5))).toBe(0)
+        expect(await store.thin(instant(99))).toBe(1)
+        expect(read()).toEqual({ first: 1, last: 8, text: whole(3) + whole(6) + whole(8) })
+        await write('s', events(9, 9, { at: instant(100), text: piece(9) }))
+        expect(await store.thin(instant(101))).toBe(1)
+        expect(store.bounds('s')).toEqual({ oldest: 1, head: 9 })
+        expect(store.events('s', 8)).toMatchObject({ last: 9, text: expect.not.stringContaining('"agent_choice"') })
+      })
+
+      it('forgets runs, inputs and requests that ended long ago, but no newest run', async () => {
+        const ended = (id: string, at: number) => run('s', id, { status: 'completed', ended_at: instant(at) })
+        const settled = (id: string, at: number) => ({ ...request('s', id, 'answered'), settled_at: instant(at) })
+        const delivered = (id: string, at: number) => ({ ...input('s', id, 'delivered'), created_at: instant(at) })
+        await write(
+          's',
+          putSession(session('s')),
+          ...[ended('r1', 1), run('s', 'r2'), ended('r3', 9), ended('r4', 1)].map(
+            (run): Change => ({ kind: 'run.put', run }),
+          ),
+          ...[settled('q1', 1), request('s', 'q2'), settled('q3', 9)].map(
+            (request): Change => ({ kind: 'request.put', request }),
+          ),
+          ...[delivered('i1', 1), input('s', 'i2'), delivered('i3', 9)].map(
+            (input): Change => ({ kind: 'input.put', input }),
+          ),
+        )
+        expect(await store.forgetRecords(instant(5))).toBe(3)
+        expect(store.runs('s', { limit: 9 }).entries.map(({ run_id }) => run_id)).toEqual(['r4', 'r3', 'r2'])
+        expect(store.requests('s', 'all').map(({ id }) => id)).toEqual(['q2', 'q3'])
+        expect(store.inputs('s').map(({ id }) => id)).toEqual(['i2'])
+        expect(await store.forgetRecords(instant(99))).toBe(3)
+        expect(store.runs('s', { limit: 9 }).entries.map(({ run_id }) => run_id)).toEqual(['r4', 'r2'])
+        expect(await store.forgetRecords(instant(99))).toBe(0)
+      })
+
       it('forgets keys made before an instant', async () => {
         await write(
           's',
@@ -509,6 +574,104 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         expect(store.key('s', 'old')).toBeUndefined()
         expect(store.key('s', 'new')).toBeDefined()
         expect(store.key('t', 'new')).toBeUndefined()
+      })
+    })
+
+    describe('what is told over all sessions', () => {
+      /** Place, type and session of what was told after a cursor. */
+      const told = (after = 0) => {
+        const all: [number, string, string][] = []
+        for (let cursor = after; ; ) {
+          const page = store.fleetEvents(cursor)
+          if (page === undefined) return all
+          for (const { seq, json } of parseFrames(page.text)) {
+            const { type, session } = FleetEvent.parse(JSON.parse(json))
+            all.push([seq, type, session.id])
+          }
+          cursor = page.last
+        }
+      }
+      const add = (id: string, more: Partial<FleetSession> = {}) => {
+        const parent_id = more.parent_id
+        const agent = more.agent === undefined ? undefined : { source: more.agent, name: 'root' }
+        const one = shown(id, more)
+        return write(id, putSession(session(id, { parent_id, agent })), putFleet(one), tell('session_created', one))
+      }
+
+      it('is numbered in the order of commits, and is committed with what it tells (S4, S8)', async () => {
+        expect([store.fleetBounds(), store.fleetEvents(0)]).toEqual([{ oldest: 0, head: 0 }, undefined])
+        const results = await Promise.allSettled([
+          add('a'),
+          write('none', tell('session_progress', shown('none'))),
+          add('b'),
+          write('a', tell('session_title', shown('a')), tell('session_progress', shown('a'))),
+        ])
+        expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled', 'fulfilled'])
+        const all = [
+          [1, 'session_created', 'a'],
+          [2, 'session_created', 'b'],
+          [3, 'session_title', 'a'],
+          [4, 'session_progress', 'a'],
+        ]
+        expect(told()).toEqual(all)
+        expect(told(2)).toEqual(all.slice(2))
+        expect(told(9)).toEqual([])
+        expect(store.fleetBounds()).toEqual({ oldest: 1, head: 4 })
+        expect(store.fleetSession('a')).toEqual(shown('a'))
+        expect(store.fleetSession('none')).toBeUndefined()
+      })
+
+      it('comes in pages of bounded size', async () => {
+        const title = 'x'.repeat(100_000)
+        await add('a')
+        for (let n = 0; n < 8; n += 1) void write('a', tell('session_title', shown('a', { title })))
+        await store.flush()
+        expect(store.fleetEvents(1)).toMatchObject({ first: 2, last: 3 })
+        expect(told()).toHaveLength(9)
+      })
+
+      it('tells of every session that goes, those below it too (S7, S8)', async () => {
+        await add('a')
+        await add('below', { parent_id: 'a', above: ['a'] })
+        await add('under', { parent_id: 'below', above: ['a', 'below'] })
+        await create('unseen', { parent_id: 'a' })
+        await write('a', { kind: 'session.delete' })
+        const gone = told(3).map(([, type, id]) => `${type} ${id}`)
+        expect(gone.sort()).toEqual(['a', 'below', 'under'].map((id) => `session_deleted ${id}`))
+        expect(store.fleetSessions({ limit: 9, children: true })).toEqual({ entries: [], next: undefined, head: 6 })
+      })
+
+      it('shows sessions in pages that name where the first one was read', async () => {
+        await add('a', { agent: 'coder' })
+        await add('b', { agent: 'writer' })
+        await add('below', { parent_id: 'a', above: ['a'], agent: 'coder' })
+        await add('c', { agent: 'coder' })
+        const ids = (page: FleetSessions) => page.entries.map(({ id }) => id)
+        expect(ids(store.fleetSessions({ limit: 9 }))).toEqual(['c', 'b', 'a'])
+        expect(ids(store.fleetSessions({ limit: 9, children: true }))).toEqual(['c', 'below', 'b', 'a'])
+        expect(ids(store.fleetSessions({ limit: 9, agent: 'coder' }))).toEqual(['c', 'a'])
+        expect(ids(store.fleetSessions({ limit: 9, session: 'a' }))).toEqual(['below', 'a'])
+        expect(ids(store.fleetSessions({ limit: 9, session: 'a', children: false }))).toEqual(['a'])
+        const first = store.fleetSessions({ limit: 2 })
+        expect([ids(first), first.head]).toEqual([['c', 'b'], 4])
+        await add('d')
+        const second = store.fleetSessions({ limit: 2, cursor: first.next })
+        expect([ids(second), second.head, second.next]).toEqual([['a'], 4, undefined])
+        expect(() => store.fleetSessions({ limit: 2, cursor: 'x' })).toThrow('')
+      })
+
+      it('goes when it is old or too much, but for the newest, and no number is used again (S8)', async () => {
+        for (let n = 1; n <= 9; n += 1) {
+          await write('s', putSession(session('s')), tell('session_progress', shown('s'), instant(n)))
+        }
+        expect(await store.retainFleet({ before: instant(3), keep: 99 })).toBe(2)
+        expect(store.fleetBounds()).toEqual({ oldest: 3, head: 9 })
+        expect(await store.retainFleet({ before: instant(0), keep: 4 })).toBe(3)
+        expect(told().map(([seq]) => seq)).toEqual([6, 7, 8, 9])
+        expect(await store.retainFleet({ before: instant(99), keep: 0 })).toBe(3)
+        expect(store.fleetBounds()).toEqual({ oldest: 9, head: 9 })
+        await write('s', tell('session_progress', shown('s')))
+        expect(store.fleetBounds()).toEqual({ oldest: 9, head: 10 })
       })
     })
 

@@ -31,6 +31,28 @@ describe('a segment', () => {
     )
   })
 
+  it('is cut where it would be, when some of its events were taken out', () => {
+    fc.assert(
+      fc.property(
+        firsts,
+        jsons,
+        fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }),
+        fc.nat(12),
+        (first, jsons, kept, n) => {
+          const whole = segmentOf(first, jsons)
+          const textOf = (from: number, to: number) =>
+            jsons
+              .map((json, at) => (kept[at] === true && at >= from && at < to ? frame(first + at, json) : ''))
+              .join('')
+          const cut = Math.min(n, jsons.length - 1)
+          const thin = { ...whole, text: textOf(0, jsons.length) }
+          expect(restAfter(thin, first - 1 + cut).text).toBe(textOf(cut, jsons.length))
+          expect(upTo(thin, first + cut).text).toBe(textOf(0, cut + 1))
+        },
+      ),
+    )
+  })
+
   it('is cut up to a seq into what it would be without the events behind', () => {
     fc.assert(
       fc.property(firsts, jsons, fc.nat(12), (first, jsons, n) => {

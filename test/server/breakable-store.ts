@@ -4,7 +4,17 @@ import type { Store } from '../../src/store/store.ts'
 /** What is wrong with a store: it cannot commit, it is full, or whatever is asked of it meets a defect. */
 export type Fault = 'unavailable' | 'full' | 'defect'
 
-const reads = new Set<PropertyKey>(['session', 'sessions', 'run', 'runs', 'items', 'request', 'findRequests'])
+const reads = new Set<PropertyKey>([
+  'session',
+  'sessions',
+  'run',
+  'runs',
+  'items',
+  'request',
+  'findRequests',
+  'fleetBounds',
+  'fleetSessions',
+])
 
 /** A store that works until a test breaks it, and again when it is broken no more. */
 export function breakable(inner: Store): { readonly store: Store; break(fault: Fault | undefined): void } {

@@ -20,7 +20,7 @@ type Reads = Pick<
   | 'findRequests'
   | 'key'
 > &
-  Pick<Store, 'bounds' | 'events' | 'health'>
+  Pick<Store, 'bounds' | 'events' | 'health' | 'fleetSession' | 'fleetSessions' | 'fleetBounds' | 'fleetEvents'>
 
 /**
  * What one process sees of a store that outlives it: a real store, open before and after, whose writes can be held back,
@@ -121,6 +121,10 @@ export class FaultStore implements Store {
   key: Reads['key'] = (scope, key) => this.#reads.key(scope, key)
   bounds: Reads['bounds'] = (id) => this.#reads.bounds(id)
   events: Reads['events'] = (id, after) => this.#reads.events(id, after)
+  fleetSession: Reads['fleetSession'] = (id) => this.#reads.fleetSession(id)
+  fleetSessions: Reads['fleetSessions'] = (filter) => this.#reads.fleetSessions(filter)
+  fleetBounds: Reads['fleetBounds'] = () => this.#reads.fleetBounds()
+  fleetEvents: Reads['fleetEvents'] = (after) => this.#reads.fleetEvents(after)
   health: Reads['health'] = () => this.#real.health()
 
   flush(): Promise<void> {
@@ -129,6 +133,18 @@ export class FaultStore implements Store {
 
   retain(policy: Parameters<Store['retain']>[0]): Promise<number> {
     return this.#real.retain(policy)
+  }
+
+  retainFleet(policy: Parameters<Store['retainFleet']>[0]): Promise<number> {
+    return this.#real.retainFleet(policy)
+  }
+
+  thin(before: string): Promise<number> {
+    return this.#real.thin(before)
+  }
+
+  forgetRecords(before: string): Promise<number> {
+    return this.#real.forgetRecords(before)
   }
 
   forgetKeys(before: string): Promise<number> {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { createStoredLog } from '../../src/event-log/event-log.ts'
 import { RunSlots } from '../../src/session-manager/run-slots.ts'
 import { SessionMap } from '../../src/session-manager/session-map.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
@@ -228,6 +229,10 @@ describe.each(backends)('recovery over $over', (backend) => {
       slots: new RunSlots(1),
       workingDir: undefined,
       ring,
+      fleet: createStoredLog({
+        bounds: () => built.store.fleetBounds(),
+        read: (after) => built.store.fleetEvents(after),
+      }),
       limits: { runSilenceMs: Number.POSITIVE_INFINITY, detachAfterMs: Number.POSITIVE_INFINITY },
       recovery: { recovery: 'interrupt', attempts: 3, delayMs: 0 },
       isDraining: () => false,
@@ -264,6 +269,10 @@ describe.each(backends)('recovery over $over', (backend) => {
       slots: new RunSlots(9),
       workingDir: undefined,
       ring: { events: 4, bytes: 1024 },
+      fleet: createStoredLog({
+        bounds: () => built.store.fleetBounds(),
+        read: (after) => built.store.fleetEvents(after),
+      }),
       limits: { runSilenceMs: Number.POSITIVE_INFINITY, detachAfterMs: Number.POSITIVE_INFINITY },
       recovery: { recovery: 'interrupt', attempts: 3, delayMs: 0 },
       isDraining: () => false,

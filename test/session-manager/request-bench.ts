@@ -1,4 +1,5 @@
 import { onTestFinished } from 'vitest'
+import { createStoredLog } from '../../src/event-log/event-log.ts'
 import { ForeignEvent, parseFrames, type Request } from '../../src/protocol/protocol.ts'
 import type { Answer, Question } from '../../src/runtime/runtime.ts'
 import { RunSlots } from '../../src/session-manager/run-slots.ts'
@@ -32,6 +33,7 @@ export class RequestBench {
       agents: new TestAgents({}),
       slots: new RunSlots(1),
       workingDir: undefined,
+      fleet: createStoredLog({ bounds: () => store.fleetBounds(), read: (after) => store.fleetEvents(after) }),
       ring: { events: 1024, bytes: 1024 * 1024 },
       add: () => {
         throw new Error('nothing is added here')

@@ -4,7 +4,21 @@ import { expect, it } from 'vitest'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import type { Change, Group, Store } from '../../src/store/store.ts'
-import { events, input, instant, item, key, putSession, replay, request, run, session } from './records.ts'
+import {
+  events,
+  input,
+  instant,
+  item,
+  key,
+  putFleet,
+  putSession,
+  replay,
+  request,
+  run,
+  session,
+  shown,
+  tell,
+} from './records.ts'
 import { tempDir } from './temp-dir.ts'
 
 const letters = ['a', 'b', 'c'] as const
@@ -18,6 +32,8 @@ const kinds: readonly Change['kind'][] = [
   'request.put',
   'key.put',
   'session.delete',
+  'fleet.put',
+  'fleet.append',
 ]
 const plan = fc.record({
   kind: fc.constantFrom<Change['kind']>(...kinds, 'events.append', 'events.append'),
@@ -49,6 +65,10 @@ function changeOf(id: string, source: string, { kind, n, text, yes }: Plan, head
       return { kind, request: request(id, `q${n}`, yes ? 'open' : 'answered') }
     case 'key.put':
       return { kind, key: key(id, `k${n}`, instant(n)) }
+    case 'fleet.put':
+      return putFleet(shown(id, { title: text, ...(yes ? { parent_id: 'above', above: ['top', 'above'] } : {}) }))
+    case 'fleet.append':
+      return tell('session_progress', shown(id, { title: text }))
     case 'events.append': {
       const first = (heads.get(id) ?? 0) + 1
       heads.set(id, first + n)
@@ -63,9 +83,16 @@ function view(store: Store, ids: readonly string[], source: string) {
   return {
     sessions: store.sessions({ limit: 2, agent: source }),
     starred: store.sessions({ limit: 9, agent: source, starred: true, q: 'a' }),
+    fleet: store.fleetBounds(),
+    shown: [
+      store.fleetSessions({ limit: 2, agent: source, children: true }),
+      store.fleetSessions({ limit: 9, agent: source }),
+    ],
+    below: store.fleetSessions({ limit: 9, agent: source, session: 'above' }),
     running: running.filter((name) => name.startsWith(source)).sort(),
     each: ids.map((id) => ({
       session: store.session(id),
+      shown: store.fleetSession(id),
       items: store.items(id, { from: 0 }),
       newest: store.items(id, { last: 2 }),
       runs: store.runs(id, { limit: 2 }),

@@ -1,4 +1,4 @@
-import type { Request, Run } from '../../src/protocol/protocol.ts'
+import type { FleetEventType, FleetSession, Request, Run } from '../../src/protocol/protocol.ts'
 import type { Change, InputRecord, ItemRecord, KeyRecord, SessionRecord, Store } from '../../src/store/store.ts'
 
 /** The instant that records of tests are made at, moved by some seconds. */
@@ -58,6 +58,31 @@ export function request(session_id: string, id: string, state: Request['state'] 
 
 export function key(scope: string, name: string, created_at = instant()): KeyRecord {
   return { scope, key: name, fingerprint: 'f', outcome: '{"ok":true}', created_at }
+}
+
+export function shown(id: string, more: Partial<FleetSession> = {}): FleetSession {
+  return {
+    id,
+    title: `Title of ${id}`,
+    created_at: instant(),
+    updated_at: instant(),
+    starred: false,
+    status: 'idle',
+    open_requests: [],
+    input_tokens: 0,
+    output_tokens: 0,
+    cost: 0,
+    last_event_seq: 0,
+    ...more,
+  }
+}
+
+export function putFleet(session: FleetSession): Change {
+  return { kind: 'fleet.put', session }
+}
+
+export function tell(type: FleetEventType, session: FleetSession, timestamp = instant()): Change {
+  return { kind: 'fleet.append', event: { type, timestamp, session } }
 }
 
 export function putSession(record: SessionRecord): Change {

@@ -4,10 +4,26 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import Database from 'better-sqlite3'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { migrations } from '../../src/store/migrations.ts'
+import { prepareFile } from '../../src/store/sqlite-file.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import type { Change, Store } from '../../src/store/store.ts'
 import { storeContract } from '../contracts/store.contract.ts'
-import { events, input, instant, item, key, putSession, replay, request, run, session } from './records.ts'
+import {
+  events,
+  input,
+  instant,
+  item,
+  key,
+  putFleet,
+  putSession,
+  replay,
+  request,
+  run,
+  session,
+  shown,
+  tell,
+} from './records.ts'
 import { makeTempDir, tempDir } from './temp-dir.ts'
 
 async function openStore(path: string, ownerWaitMs?: number): Promise<Store> {
@@ -79,6 +95,101 @@ describe('reopening', () => {
     await vi.waitFor(() => expect(pagesOf(path)).toBeLessThan(100), 10_000)
     await store.close()
     expect(statSync(path).size).toBeLessThan(1024 * 1024)
+  })
+})
+
+describe('a file of an older version', () => {
+  it('shows the sessions that it has over all sessions, and where their logs end', async () => {
+    const path = join(tempDir(), 'test.db')
+    prepareFile(path, migrations.slice(0, 2))
+    const db = new Database(path)
+    const insert = db.prepare(
+      'INSERT INTO sessions (id, created, title, folded_title, starred, agent, parent_id, record) VALUES (?, 0, ?, ?, ?, ?, ?, ?)',
+    )
+    const paused = { budget: 'session', limit: 'max_cost', used: 2, max: 1 }
+    const old = [
+      session('a', { agent: { source: 'coder', name: 'root' }, cost: 1.5, starred: true }),
+      session('b', { parent_id: 'a', input_tokens: 7 }),
+      session('c', { parent_id: 'b' }),
+    ]
+    for (const one of old) {
+      const { id, title, starred, agent, parent_id } = one
+      insert.run(
+        id,
+        title,
+        title,
+        Number(starred),
+        agent?.source,
+        parent_id,
+        JSON.stringify(id === 'c' ? { ...one, paused } : one),
+      )
+    }
+    db.exec(
+      "INSERT INTO events (session, first, last, at, text) VALUES (1, 1, 3, 0, ''), (1, 4, 4, 0, ''), (2, 1, 2, 0, '')",
+    )
+    db.exec('INSERT INTO event_places VALUES (1, 1, 3, 0, 1), (1, 4, 4, 0, 2)')
+    db.exec("UPDATE marks SET value = 2 WHERE name = 'placed'")
+    db.close()
+    const store = await openStore(path)
+    expect(store.fleetSessions({ limit: 9, children: true }).entries).toEqual([
+      shown('c', { parent_id: 'b', above: ['a', 'b'], status: 'paused' }),
+      shown('b', { parent_id: 'a', above: ['a'], input_tokens: 7, last_event_seq: 2 }),
+      shown('a', { agent: 'coder', cost: 1.5, starred: true, last_event_seq: 4 }),
+    ])
+    await write(store, 'a', { kind: 'session.delete' })
+    expect(store.fleetBounds()).toEqual({ oldest: 1, head: 3 })
+  })
+})
+
+describe('space', () => {
+  it('stays the same while sessions come and go, and is given back', async () => {
+    const path = join(tempDir(), 'test.db')
+    const store = await openStore(path)
+    const pages: number[] = []
+    for (let round = 0; round < 12; round += 1) {
+      const ids = Array.from({ length: 20 }, (_, n) => `${round}-${n}`)
+      for (const id of ids) {
+        const items = Array.from(
+          { length: 30 },
+          (_, n): Change => ({ kind: 'item.put', item: item(id, n, 'x'.repeat(999)) }),
+        )
+        const log = Array.from({ length: 30 }, (_, n) => events(n + 1, n + 1, { text: 'x'.repeat(999) }))
+        const rest: Change[] = [
+          { kind: 'run.put', run: run(id, 'r', { status: 'completed' }) },
+          { kind: 'request.put', request: request(id, 'q', 'answered') },
+          { kind: 'input.put', input: input(id, 'i', 'delivered') },
+          { kind: 'key.put', key: key(id, 'k', instant(round)) },
+        ]
+        const told = [putFleet(shown(id)), tell('session_created', shown(id), instant(round))]
+        void write(store, id, putSession(session(id)), ...items, ...log, ...rest, ...told)
+      }
+      for (const id of ids) void write(store, id, { kind: 'session.delete' })
+      await store.flush()
+      await store.retain({ before: instant(round), keep: 10 })
+      await store.retainFleet({ before: instant(-1), keep: 10 })
+      await store.forgetKeys(instant(round + 1))
+      for (const table of [
+        'dropped',
+        'items',
+        'runs',
+        'requests',
+        'inputs',
+        'events',
+        'event_places',
+        'sessions',
+        'idempotency_keys',
+      ]) {
+        await vi.waitFor(() => expect([table, countOf(path, table)]).toEqual([table, 0]), 10_000)
+      }
+      expect(countOf(path, 'fleet_events')).toBe(10)
+      // What is asked last has its turn after what gives the pages back.
+      await store.forgetKeys(instant(0))
+      await store.retainFleet({ before: instant(-1), keep: 10 })
+      pages.push(pagesOf(path))
+    }
+    expect(Math.max(...pages.slice(2))).toBeLessThanOrEqual((pages[1] ?? 0) + 2)
+    await store.close()
+    expect(statSync(path).size).toBeLessThan(300_000)
   })
 })
 
