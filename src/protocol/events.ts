@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import { BudgetUsage, ExceededBudget } from './budget.ts'
 import { GapReason } from './cursor.ts'
+import { QueuedInput } from './input.ts'
 import { Message, MessagePart, Tool, ToolCall, ToolCallResult, Usage } from './message.ts'
 import { Decider, Request } from './request.ts'
-import { DetachReason, RecoveryCause, StopReason } from './run.ts'
+import { DetachReason, RecoveryCause, RolledBackTool, StopReason } from './run.ts'
 import { Session, SessionSettings, Summary } from './session.ts'
 
 /**
@@ -171,6 +172,15 @@ export const events = {
   request_opened: event('request_opened', { request: Request }),
   request_reminder: event('request_reminder', { request: Request }),
   request_settled: event('request_settled', { request: Request, decider: Decider }),
+  run_rolled_back: event('run_rolled_back', {
+    from_seq: z.number().int(),
+    to_seq: z.number().int(),
+    message_ids: z.array(z.string()),
+    tools_run: z.array(RolledBackTool),
+  }),
+  input_queued: event('input_queued', { input: QueuedInput }),
+  input_updated: event('input_updated', { input: QueuedInput }),
+  input_settled: event('input_settled', { input: QueuedInput }),
   session_exited: event('session_exited', { reason: z.string() }),
 } as const
 

@@ -126,5 +126,7 @@ export const Message = z.object({
   message: ChatMessage,
   implicit: z.boolean().optional(),
   partial: z.boolean().optional(),
+  /** In exports: its run was rolled back, and it is no part of the conversation any more. */
+  rolled_back: z.boolean().optional(),
 })
 export type Message = z.infer<typeof Message>

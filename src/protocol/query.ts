@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { parseCursor } from './cursor.ts'
 import { parseDuration } from './duration.ts'
+import { IfBusy } from './input.ts'
 
 const longestWaitMs = 5 * 60_000
 
@@ -58,6 +59,9 @@ export const InboxQuery = RequestsQuery.extend({
 
 export const PageQuery = z.object({ limit: limit(1000, 100), cursor: z.string().optional() })
 
+/** `state`: the messages that wait, or all there are. `limit` and `cursor` are for all. */
+export const InputsQuery = PageQuery.extend({ state: z.enum(['waiting', 'all']).default('waiting') })
+
 export const MessagePageQuery = z.object({
   limit: limit(1000, 100),
   cursor: z.coerce.number<string>().int().min(0).default(0),
@@ -96,4 +100,7 @@ export const FleetEventsQuery = z.object({ ...EventsQuery.shape, ...fleetFilter 
 
 export const FleetSnapshotQuery = z.object({ ...fleetFilter, limit: limit(1000, 1000), cursor: z.string().optional() })
 
-export const RunQuery = z.object({ on_disconnect: z.enum(['cancel', 'continue']).optional() })
+export const RunQuery = z.object({
+  on_disconnect: z.enum(['cancel', 'continue']).optional(),
+  if_busy: IfBusy.optional(),
+})

@@ -65,10 +65,18 @@ export const Run = z.object({
   /** Who asked for the stop, and why; only of a canceled run. */
   canceled: z.object({ by: z.string(), reason: z.string().optional(), at: z.string() }).optional(),
   first_seq: z.number().int(),
+  /** Position of its first entry in the transcript. */
+  first_position: z.number().int().optional(),
   last_seq: z.number().int().optional(),
   started_at: z.string(),
   ended_at: z.string().optional(),
+  /** What it did has left the conversation. */
+  rolled_back: z.boolean().optional(),
   usage: Usage,
   cost: z.number(),
 })
 export type Run = z.infer<typeof Run>
+
+/** A tool call that a run had begun before it was rolled back. */
+export const RolledBackTool = z.object({ tool_call_id: z.string(), name: z.string() })
+export type RolledBackTool = z.infer<typeof RolledBackTool>

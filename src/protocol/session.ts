@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Budget, ExceededBudget, Spending } from './budget.ts'
+import { QueuedInput } from './input.ts'
 import { Message, Usage } from './message.ts'
 import { RequestDeadline } from './request.ts'
 import { Recovery } from './run.ts'
@@ -185,6 +186,8 @@ export const Snapshot = z.object({
   created_at: z.string(),
   working_dir: z.string().optional(),
   messages: z.array(Message).nullable(),
+  /** What waits, in the order of delivery. */
+  inputs: z.array(QueuedInput),
   tools_approved: z.boolean(),
   safety_policy: SafetyPolicy.optional(),
   permissions: Permissions.optional(),

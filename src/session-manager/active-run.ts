@@ -22,7 +22,7 @@ export class RunStopped extends Error {
 /** A run that begins now. */
 export function newRun(
   begin: Pick<Run, 'session_id' | 'agent' | 'agent_name' | 'trigger' | 'first_seq'> &
-    Partial<Pick<Run, 'root_run_id' | 'on_disconnect' | 'additional_prompt'>>,
+    Partial<Pick<Run, 'first_position' | 'root_run_id' | 'on_disconnect' | 'additional_prompt'>>,
 ): Run {
   const started_at = new Date().toISOString()
   return { ...begin, run_id: newId(), status: 'running', started_at, usage: noUsage, cost: 0 }
@@ -38,8 +38,8 @@ export class ActiveRun {
   /** What a former process has done of it. */
   readonly past: Resumption | undefined
   #state: Run
-  /** The inputs that were waiting when the stop was asked for. */
-  held: ReadonlySet<string> = new Set()
+  /** Set by a stop: what the run did leaves the conversation with its end. */
+  rollsBack = false
 
   constructor(state: Run, past?: Resumption) {
     this.#state = state
@@ -106,6 +106,7 @@ export class ActiveRun {
       last_seq,
       ended_at: new Date().toISOString(),
       ...(error === undefined ? {} : { error }),
+      ...(this.rollsBack ? { rolled_back: true } : {}),
     }
     return this.#state
   }

@@ -1,5 +1,6 @@
 import type { LogPage } from '../event-log/event-log.ts'
 import type {
+  IfBusy,
   InputMessage,
   Message,
   OnDisconnect,
@@ -20,6 +21,12 @@ export interface RunOptions {
   readonly onDisconnect?: OnDisconnect | undefined
   /** Of the request that wants the run, for its agent; kept nowhere, and gone with the run. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** What a client wants of a session, whatever it does. */
+export interface SubmitOptions extends RunOptions {
+  readonly ifBusy: IfBusy
+  readonly sentBy?: string | undefined
 }
 
 /** A run that has begun, with its stream: its events from the first to the last. */

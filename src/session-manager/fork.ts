@@ -1,7 +1,8 @@
 import { newId, Refusal } from '../protocol/protocol.ts'
-import type { ItemRecord, SessionRecord } from '../store/store.ts'
+import type { ItemBody, ItemRecord, SessionRecord } from '../store/store.ts'
 import { forkTitle, newRecord } from './session-record.ts'
 import { grow, type SessionTree, type TreeItem } from './session-tree.ts'
+import { visible } from './transcript.ts'
 
 /** A copy of a session as it was before one of its user messages, with copies of the sessions below it. */
 export interface Fork extends Copy {
@@ -19,10 +20,11 @@ interface Copy {
  */
 export function forkOf(
   parent: SessionRecord,
-  items: readonly TreeItem[],
+  all: readonly TreeItem[],
   userMessageIndex: number,
   titlesLike: (prefix: string) => readonly string[],
 ): Fork {
+  const items = visible(all)
   const target = targetOf(items, userMessageIndex)
   const title = forkTitle(parent.title, titlesLike)
   const kept = items.slice(0, target)
@@ -55,16 +57,17 @@ function targetOf(items: readonly TreeItem[], userMessageIndex: number): number 
 
 /** One for each user message of an item: whether it is the session's own. */
 function userMessages({ body, below }: TreeItem): readonly boolean[] {
-  if (below !== undefined) return below.items.flatMap((item) => userMessages(item).map(() => false))
+  if (below !== undefined) return visible(below.items).flatMap((item) => userMessages(item).map(() => false))
   return body.kind === 'message' && body.message.message.role === 'user' ? [true] : []
 }
 
 /** A session under a new id, and then all below it. */
-function copies(record: SessionRecord, items: readonly TreeItem[]): readonly [Copy, ...Copy[]] {
+function copies(record: SessionRecord, all: readonly TreeItem[]): readonly [Copy, ...Copy[]] {
   const { id, created_at } = newRecord({}, undefined)
   const below: Copy[] = []
-  const copied = items.map(({ below: tree, ...item }): ItemRecord => {
-    const own = { ...item, id: newId(), session_id: id }
+  const items = visible(all)
+  const copied = items.map(({ below: tree, ...item }, position): ItemRecord => {
+    const own = { ...item, body: movedBody(item.body, items), position, id: newId(), session_id: id }
     if (tree === undefined) return own
     const [child, ...deeper] = copies({ ...tree.record, parent_id: id }, tree.items)
     below.push(child, ...deeper)
@@ -79,6 +82,14 @@ function copies(record: SessionRecord, items: readonly TreeItem[]): readonly [Co
     ...countersOf(items),
   }
   return [{ record: { ...record, id, created_at, ...anew }, items: copied }, ...below]
+}
+
+/** A summary stands for what is before an item, which may have moved up to where another was rolled back. */
+function movedBody(body: ItemBody, items: readonly TreeItem[]): ItemBody {
+  if (body.kind !== 'summary' || body.summary.first_kept_entry === undefined) return body
+  const { first_kept_entry } = body.summary
+  const moved = items.filter(({ position }) => position < first_kept_entry).length
+  return { ...body, summary: { ...body.summary, first_kept_entry: moved } }
 }
 
 function countersOf(items: readonly TreeItem[]): Partial<SessionRecord> {

@@ -1,5 +1,6 @@
-import { Refusal } from '../protocol/protocol.ts'
+import { type ErrorCode, type IfBusy, Refusal } from '../protocol/protocol.ts'
 import type { AgentRef, Runtime } from '../runtime/runtime.ts'
+import { type Admission, admissions } from './admission.ts'
 import type { Attachments } from './attachments.ts'
 import type { RunControl, RuntimeLease } from './run-control.ts'
 import type { RuntimeKeeper } from './runtime-keeper.ts'
@@ -31,6 +32,13 @@ export class Gate {
     return current.isStopping ? 'stopping' : 'running'
   }
 
+  /** What a request to run does in the state the session is in; throws when it is refused. */
+  admit(ifBusy: IfBusy): Exclude<Admission, object> {
+    const { status } = this
+    const isStarting = status === 'idle' && !this.#runs().isIdle
+    return this.#checked(admissions[ifBusy][isStarting ? 'starting' : status], true)
+  }
+
   /** It has run, in any process, or a runtime is attached. */
   get hasRuntime(): boolean {
     return this.#state.record.agent !== undefined || this.#attachments.runtime !== undefined
@@ -38,10 +46,13 @@ export class Gate {
 
   /** What an action does in the state the session is in; throws when it is refused. */
   decide(action: Action): Exclude<Outcome, object> {
-    if (this.#closed !== undefined) throw new Refusal(this.#closed.code, undefined, { retryAfter: 1 })
-    const outcome = outcomes[this.status][action]
-    if (typeof outcome === 'object') throw new Refusal(outcome.refuse)
     const writes = action !== 'read' && action !== 'cancel' && action !== 'delete'
+    return this.#checked(outcomes[this.status][action], writes)
+  }
+
+  #checked<O extends string>(outcome: O | { readonly refuse: ErrorCode }, writes: boolean): O {
+    if (this.#closed !== undefined) throw new Refusal(this.#closed.code, undefined, { retryAfter: 1 })
+    if (typeof outcome === 'object') throw new Refusal(outcome.refuse)
     if (writes && this.#state.recorder.pressure !== undefined) {
       throw new Refusal('overloaded', undefined, { retryAfter: 1 })
     }
@@ -64,6 +75,12 @@ export class Gate {
     const place = { workingDir: this.#state.record.working_dir ?? workingDir }
     const loan = await this.#keeper.lend((current) => agents.open(agent, { ...place, current }))
     return { ...loan, source: agent.source }
+  }
+
+  /** The same; who does not say which agent of a file means the one that answers now, not the one that was asked first. */
+  leaseFor(agent: AgentRef): Promise<RuntimeLease> {
+    const isNow = agent.name === undefined && this.#state.record.agent?.source === agent.source
+    return isNow ? this.leaseCurrent() : this.lease(agent)
   }
 
   /** The same for the agent that answers now; for the default of its source, when the file has it no more. */

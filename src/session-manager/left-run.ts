@@ -1,6 +1,7 @@
 import { type ForeignEvent, type Recovery, type RecoveryCause, Request, type Run } from '../protocol/protocol.ts'
 import type { Resumption } from '../runtime/runtime.ts'
 import type { SessionRecord } from '../store/store.ts'
+import { applyRules } from './queue-rules.ts'
 import { settled } from './requests.ts'
 import { type RunPast, runPast } from './run-past.ts'
 import type { SessionState } from './session-state.ts'
@@ -37,7 +38,7 @@ export function isTakenUp(run: Run, record: SessionRecord, { recovery }: Recover
 
 /**
  * Ends a run that is not taken up. What it had said becomes an item, its requests expire, and readers are told; also of
- * the tasks that worked for it, which end in their own logs too. Its queue stays.
+ * the tasks that worked for it, which end in their own logs too. Its queue is held.
  */
 export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const { recorder, around, id } = state
@@ -62,6 +63,8 @@ export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const ended_at = new Date().toISOString()
   const ended: Run = { ...run, status, reason, last_seq, ended_at, ...(error && { error }) }
   recorder.save({ kind: 'run.put', run: ended })
+  // A stop has held what was there when it was asked for.
+  if (ending !== 'canceled') applyRules(state.queue, 'interrupted')
   return ended
 }
 

@@ -68,6 +68,7 @@ export class Lifecycle {
     const interrupted = store.unfinishedRuns().map((run) => this.#sessions.open(run.session_id))
     await Promise.all(interrupted.map((session) => session.settled()))
     this.#phase = 'ready'
+    for (const id of store.waitingSessions()) this.#sessions.find(id)?.inputs.goOn()
     this.#retention.start()
   }
 

@@ -3,6 +3,7 @@ import type { ItemRecord, SessionRecord } from '../store/store.ts'
 import type { ActiveRun } from './active-run.ts'
 import { type Attachment, Attachments, type EventSource } from './attachments.ts'
 import { Gate } from './gate.ts'
+import { Intake } from './intake.ts'
 import { endLeftRun, fateOf, takeUp } from './left-run.ts'
 import { compactAgain, readyAgain } from './resumption.ts'
 import { RunControl, type RunPlan } from './run-control.ts'
@@ -34,6 +35,7 @@ export class LiveSession {
   readonly attachments = new Attachments()
   readonly views: SessionViews
   readonly runs: SessionRuns
+  readonly intake: Intake
   readonly inputs: SessionInputs
   readonly answers: SessionAnswers
   readonly settings: SessionSettings
@@ -50,12 +52,13 @@ export class LiveSession {
     this.#state = new SessionState(record, around, () => this.#throwAway(), isNew)
     this.#keeper = new RuntimeKeeper((failure) => around.onDefect(failure))
     this.#gate = new Gate(this.#state, this.attachments, () => this.#control, this.#keeper)
-    this.#control = new RunControl(this.#state, async () => {
+    this.#control = new RunControl(this.#state, async (agent) => {
       this.#state.load()
-      return this.#gate.leaseCurrent()
+      return agent === undefined ? this.#gate.leaseCurrent() : this.#gate.leaseFor(agent)
     })
     this.views = new SessionViews(this.#state, this.#gate, this.#control, this.attachments)
     this.runs = new SessionRuns(this.#state, this.#gate, this.#control)
+    this.intake = new Intake(this.#state, this.#gate, this.#control, this.runs)
     this.inputs = new SessionInputs(this.#state, this.#gate, this.#control, this.attachments)
     this.answers = new SessionAnswers(this.#state, this.#gate)
     this.settings = new SessionSettings(this.#state, this.#gate)
@@ -145,8 +148,13 @@ export class LiveSession {
   // Counting
 
   /** Counts what was added below. */
-  count(more: Count): void {
-    this.#state.count(more)
+  countBelow(childId: string, more: Count): void {
+    this.#state.countBelow(childId, more)
+  }
+
+  /** Its items as they are now. */
+  get items(): readonly ItemRecord[] {
+    return this.#state.items({ from: 0 })
   }
 
   /** Counts the messages again, here and above. */
@@ -181,7 +189,7 @@ export class LiveSession {
   /** Deletes the session. Resolves when that is committed; {@link left} when its run and its tools have left too. */
   async delete(): Promise<void> {
     this.#gate.decide('delete')
-    this.#state.above?.count({ messages: -this.record.num_messages })
+    this.#state.countAbove({ messages: -this.record.num_messages })
     this.#state.recorder.delete('session ended')
     this.attachments.end()
     const committed = this.#state.recorder.settled()

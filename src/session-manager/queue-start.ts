@@ -1,5 +1,9 @@
-import { Refusal, type StopReason } from '../protocol/protocol.ts'
+import { catalogue, Refusal, type StopReason } from '../protocol/protocol.ts'
+import type { AgentRef } from '../runtime/runtime.ts'
+import type { InputRecord } from '../store/store.ts'
 import type { ActiveRun } from './active-run.ts'
+import { switchOf } from './gate.ts'
+import { applyRules, causeOf } from './queue-rules.ts'
 import type { RunPlan, RuntimeLease } from './run-control.ts'
 import type { SessionState } from './session-state.ts'
 
@@ -7,8 +11,8 @@ import type { SessionState } from './session-state.ts'
 export interface QueueRuns {
   readonly current: ActiveRun | undefined
   begin(plan: RunPlan, deliver: (runId: string) => void): ActiveRun
-  /** Gets the session's runtime ready. */
-  lease(): Promise<RuntimeLease>
+  /** Gets a runtime ready: for an agent, or for the one that answers now. */
+  lease(agent: AgentRef | undefined): Promise<RuntimeLease>
 }
 
 /** What a start from the queue waits for, and since when. */
@@ -69,9 +73,9 @@ export class QueueStart {
   }
 
   /** Goes on with what waits when a run has ended. */
-  after(run: ActiveRun, reason: StopReason): void {
+  after(reason: StopReason): void {
     this.#refused = undefined
-    if (this.#goesOn(run, reason)) this.start()
+    if (applyRules(this.#state.queue, causeOf(reason))) this.start()
   }
 
   get #mayStart(): boolean {
@@ -83,39 +87,90 @@ export class QueueStart {
     this.#step = { waitsFor: 'slot', since: new Date().toISOString() }
     await slots.take()
     this.#step = { waitsFor: 'agent', since: new Date().toISOString() }
-    const lease = await this.#runs.lease().catch((cause: unknown) => this.#tellRefusal(cause))
-    const { queue } = this.#state
-    if (lease === undefined || !isWanted() || !this.#mayStart || this.#runs.current !== undefined || queue.isEmpty) {
+    for (;;) {
+      const wanted = this.#wanted(isWanted)
+      if (wanted === undefined) break
+      const lease = await this.#lease(wanted)
+      // What waits may have been edited meanwhile.
+      if (lease !== undefined && isFor(this.#wanted(isWanted), wanted)) {
+        this.#begin(lease, wanted)
+        return
+      }
       // In this breath, so that a run that ends while the lease is given back can start the queue.
-      if (isWanted()) this.#pending = undefined
-      slots.release()
+      if (this.#wanted(isWanted) === undefined) {
+        this.#giveUp(isWanted)
+        await lease?.release()
+        return
+      }
       await lease?.release()
-      return
     }
-    const steering = queue.takeSteering()
-    const followUp = steering.length > 0 ? undefined : queue.takeFollowUp()
-    const inputs = followUp === undefined ? steering : [followUp]
-    this.#runs.begin({ lease, messages: [], trigger: 'queue' }, (runId) => {
-      for (const input of inputs) this.#state.deliver(input, runId)
+    this.#giveUp(isWanted)
+  }
+
+  #giveUp(isWanted: () => boolean): void {
+    if (isWanted()) this.#pending = undefined
+    this.#state.around.slots.release()
+  }
+
+  /** What the run shall begin with; nothing when there shall be none any more. */
+  #wanted(isWanted: () => boolean): InputRecord | undefined {
+    const { queue } = this.#state
+    if (!isWanted() || !this.#mayStart || this.#runs.current !== undefined) return undefined
+    return queue.hasReady('steer') || queue.hasReady('followup') ? queue.first : undefined
+  }
+
+  async #lease(wanted: InputRecord): Promise<RuntimeLease | undefined> {
+    try {
+      const lease = await this.#runs.lease(agentOf(wanted))
+      const { model } = wanted
+      if (model === undefined || wanted.kind === 'steer') return lease
+      try {
+        await switchOf(lease.runtime).check(model)
+        return lease
+      } catch (refusal) {
+        await lease.release()
+        throw refusal
+      }
+    } catch (cause) {
+      this.#refuse(wanted, cause)
+      return undefined
+    }
+  }
+
+  #begin(lease: RuntimeLease, { kind, model }: InputRecord): void {
+    const { queue } = this.#state
+    const own = kind === 'followup' ? { model } : {}
+    this.#runs.begin({ lease, messages: [], trigger: 'queue', ...own }, (runId) => {
+      for (const input of queue.takeFirst(runId)) this.#state.deliver(input, runId)
     })
   }
 
-  /** Whatever waits stays in the queue; the next input or run tries again. */
-  #tellRefusal(cause: unknown): undefined {
-    if (!(cause instanceof Refusal)) this.#state.around.onDefect(cause)
-    const error = cause instanceof Refusal ? cause.message : 'the agent cannot be opened'
+  /** An input that asks for what does not exist fails; everything else is held, and the next input or run tries again. */
+  #refuse(wanted: InputRecord, cause: unknown): void {
+    const { queue, recorder } = this.#state
+    const waits = queue.find(wanted.id)
+    const refusal = cause instanceof Refusal ? cause : undefined
+    if (refusal !== undefined && agentOf(wanted) !== undefined && !catalogue[refusal.code].retryable) {
+      const { code, message } = refusal
+      if (waits !== undefined) queue.fail(waits, { code, message })
+      return
+    }
+    if (refusal === undefined) this.#state.around.onDefect(cause)
+    const error = refusal?.message ?? 'the agent cannot be opened'
     this.#refused = { since: new Date().toISOString(), message: error }
-    this.#state.recorder.event({ type: 'error', error, code: 'agent_unavailable' })
+    recorder.event({ type: 'error', error, code: 'agent_unavailable' })
+    applyRules(queue, 'unopened')
   }
+}
 
-  /**
-   * A stop holds what was queued before it, and a budget everything; another failure holds follow-ups, which would only fail
-   * too.
-   */
-  #goesOn(run: ActiveRun, reason: StopReason): boolean {
-    const { queue } = this.#state
-    if (reason === 'canceled') return queue.hasBeyond(run.held)
-    if (reason === 'budget_exceeded') return false
-    return reason === 'normal' ? !queue.isEmpty : queue.hasSteering
-  }
+/** The agent that a follow-up wants. Steering is read by whoever answers. */
+function agentOf({ kind, agent, agent_name }: InputRecord): AgentRef | undefined {
+  return kind === 'steer' || agent === undefined ? undefined : { source: agent, name: agent_name }
+}
+
+/** Whether a runtime that was made ready for one input is right for another. */
+function isFor(next: InputRecord | undefined, made: InputRecord): boolean {
+  if (next === undefined) return false
+  const [a, b] = [agentOf(next), agentOf(made)]
+  return a?.source === b?.source && a?.name === b?.name && (a === undefined || next.model === made.model)
 }

@@ -39,9 +39,9 @@ export function runContext(
     takeCompaction: () => (run.signal.aborted ? undefined : state.takeCompaction()),
     // A run that is stopped, or over, takes nothing: what waits is for the next one.
     takeSteering: () =>
-      run.signal.aborted ? [] : state.queue.takeSteering().map((input) => state.deliver(input, run.id)),
+      run.signal.aborted ? [] : state.queue.takeSteering(run.id).map((input) => state.deliver(input, run.id)),
     takeFollowUp: () => {
-      const input = run.signal.aborted ? undefined : state.queue.takeFollowUp()
+      const input = run.signal.aborted ? undefined : state.queue.takeFollowUp(run.id, state.answering)
       return input === undefined ? undefined : state.deliver(input, run.id)
     },
     ask: (question) => {

@@ -2,15 +2,19 @@ import {
   type InputMessage,
   type OnDisconnect,
   Refusal,
+  type RolledBackTool,
   type Run,
   type RunTrigger,
   type StopReason,
 } from '../protocol/protocol.ts'
-import { type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
+import { type AgentRef, type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
 import { ActiveRun, newRun, RunStopped, type StopRequest } from './active-run.ts'
 import { isTakenUp, type TakenUp } from './left-run.ts'
-import { QueueStart } from './queue-start.ts'
+import { type NextRun, NextRuns } from './next-runs.ts'
+import { applyRules } from './queue-rules.ts'
+import { type QueueRuns, QueueStart } from './queue-start.ts'
 import { NotResumed } from './resumption.ts'
+import { rollBack, toolsRun } from './rollback.ts'
 import { runContext } from './run-context.ts'
 import { recordEvent } from './run-record.ts'
 import { type Ending, RunLeftBehind, underWatch } from './run-watch.ts'
@@ -36,6 +40,8 @@ export interface RunPlan {
   /** A model reference for the agent, from this run on. */
   readonly model?: string | undefined
   readonly trigger: RunTrigger
+  /** The agent that the request asked for, by a name or by a slash command. */
+  readonly agent?: AgentRef | undefined
   /** Of a run that a connection starts. */
   readonly onDisconnect?: OnDisconnect | undefined
   /** Of a compaction. */
@@ -74,6 +80,7 @@ export class RunControl {
   readonly #state: SessionState
   readonly #queue: QueueStart
   readonly tasks: SessionTasks
+  readonly #next = new NextRuns()
   readonly #begun = Promise.withResolvers<void>()
   #current: ActiveRun | undefined
   #last: ActiveRun | undefined
@@ -81,7 +88,7 @@ export class RunControl {
   #isPaused = false
 
   /** `lease` gets the session's runtime ready, for a run that the queue starts. */
-  constructor(state: SessionState, lease: () => Promise<RuntimeLease>) {
+  constructor(state: SessionState, lease: QueueRuns['lease']) {
     this.#state = state
     const current = (): ActiveRun | undefined => this.#current
     this.#queue = new QueueStart(state, {
@@ -122,6 +129,8 @@ export class RunControl {
     const { recorder, log, record } = this.#state
     const { lease } = plan
     const { runtime, source } = lease
+    // A run that only compacts the history lets nothing go on.
+    if (plan.work === undefined) this.#state.queue.release()
     const agent = { source, name: runtime.agent }
     const first_seq = log.head + 1
     const run = new ActiveRun(
@@ -133,12 +142,12 @@ export class RunControl {
         on_disconnect: plan.onDisconnect,
         additional_prompt: plan.additionalPrompt,
         first_seq,
+        first_position: record.num_items,
         root_run_id: plan.rootRunId,
       }),
     )
     this.#current = run
     const choice = plan.model === undefined || plan.model === '' ? {} : this.#state.modelChoice(agent.name, plan.model)
-    // A run that only compacts the history lets nothing go on.
     const paused = plan.work === undefined ? undefined : record.paused
     this.#state.update({ agent, paused, ...this.#authorDefault(runtime), ...choice })
     if (record.paused !== paused) this.#state.tellSettings()
@@ -181,19 +190,44 @@ export class RunControl {
 
   /** Stops the current run: withdraws its requests, then aborts it. Asking again changes nothing. */
   stop(request: StopRequest): ActiveRun | undefined {
-    this.#queue.takeBack()
     const run = this.#current
+    if (run === undefined && this.#queue.isPending) applyRules(this.#state.queue, 'stop')
+    this.#queue.takeBack()
     if (run === undefined || run.isStopping) return run
     run.cancel(request)
-    run.held = this.#state.queue.waiting
+    applyRules(this.#state.queue, 'stop')
     this.#state.recorder.save({ kind: 'run.put', run: run.state })
     this.#abort(run)
     return run
   }
 
+  /**
+   * Stops the current run and begins another as soon as it has left, before anything that waits. Several begin in the order
+   * in which they came, and each stops the one before it. Resolves in the breath in which the run has begun.
+   */
+  replace(next: NextRun): Promise<ActiveRun> {
+    const isFirst = this.#next.isEmpty
+    const begun = this.#next.add(next)
+    if (isFirst) this.#makeWay()
+    return begun
+  }
+
+  /** Stops the current run for the one that waits for its end. */
+  #makeWay(): void {
+    const [run, next] = [this.#current, this.#next.first]
+    if (run === undefined || next === undefined) return
+    if (next.rollsBack) run.rollsBack = true
+    if (run.isStopping) return
+    run.cancel({ by: 'client', reason: 'another run takes its place' })
+    applyRules(this.#state.queue, next.rollsBack ? 'rollback' : 'interrupt')
+    this.#state.recorder.save({ kind: 'run.put', run: run.state })
+    this.#abort(run)
+  }
+
   /** Aborts whatever goes on without telling anybody, with all that works for it, and waits until it has left. */
   async abandon(): Promise<void> {
     this.#queue.takeBack()
+    this.#next.refuse()
     if (this.#current !== undefined) this.#abort(this.#current)
     await Promise.all([this.#driving, this.tasks.stopBackground({ by: 'parent', reason: 'its session has gone' })])
   }
@@ -229,11 +263,24 @@ export class RunControl {
       held.lease?.forget?.()
       this.#state.around.onDefect(new RunLeftBehind(run.id))
     }
-    this.#finish(run, { ...(run.isStopping ? { reason: 'canceled' } : ending), detached })
+    const last: Ending = { ...(run.isStopping ? { reason: 'canceled' } : ending), detached }
+    const tools = run.rollsBack ? await toolsRun(this.#state, run.state).catch(() => []) : []
+    this.#finish(run, last, tools)
     try {
       plan.onEnd?.(run.state)
     } catch (cause) {
       this.#state.around.onDefect(cause)
+    }
+    this.#goOn(last.reason)
+  }
+
+  /** In the breath in which a run has ended: the run that has waited for that gets its slot, or else the queue goes on. */
+  #goOn(reason: StopReason): void {
+    if (!this.#state.recorder.isOpen || this.#state.around.isDraining()) this.#next.refuse()
+    if (this.#next.begin((plan) => this.begin(plan)) !== undefined) this.#makeWay()
+    else {
+      this.#state.around.slots.release()
+      this.#queue.after(reason)
     }
   }
 
@@ -308,7 +355,7 @@ export class RunControl {
     return { reason: 'error', error: { code: 'internal', message: 'the run failed because of a defect in the server' } }
   }
 
-  #finish(run: ActiveRun, ending: Ending): void {
+  #finish(run: ActiveRun, ending: Ending, tools: readonly RolledBackTool[]): void {
     const { recorder, partial } = this.#state
     const { agent_name } = run.state
     if (partial !== undefined) {
@@ -322,6 +369,7 @@ export class RunControl {
       this.#state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })
       recorder.event({ type: 'error', error: message, code, agent_name }, run.id)
     }
+    if (run.rollsBack) this.tasks.stopBelow(rollBack(this.#state, run.state, tools))
     if (ending.detached !== undefined) {
       recorder.event({ type: 'run_detached', reason: ending.detached, agent_name }, run.id)
     }
@@ -329,8 +377,6 @@ export class RunControl {
     recorder.save({ kind: 'run.put', run: run.end(ending.reason, last, ending.error) })
     this.#current = undefined
     this.#last = run
-    this.#state.around.slots.release()
     run.settle(recorder.settled())
-    this.#queue.after(run, ending.reason)
   }
 }

@@ -30,6 +30,8 @@ export interface Facts {
   readonly requests: readonly Request[]
   readonly tasks: readonly TaskFact[]
   readonly queue: Explanation['queue']
+  /** A client holds all that waits. */
+  readonly isHeldByHand: boolean
   /** What a start from the queue waits for. */
   readonly step: QueueStep | undefined
   /** Why the last start from the queue has begun nothing. */
@@ -43,8 +45,7 @@ export function factsOf(state: SessionState, control: RunControl, agent: string 
   const { current, start } = control
   const { queue, around, record } = state
   const { steer, followup } = queue.state
-  const waiting = [...queue.waiting]
-  const isHeld = (id: string): boolean => (current === undefined ? start.step === undefined : current.held.has(id))
+  const held = queue.list.filter(({ state }) => state === 'held')
   return {
     record,
     agent,
@@ -58,7 +59,8 @@ export function factsOf(state: SessionState, control: RunControl, agent: string 
       since: run.state.started_at,
       isWaitedFor: waiting !== undefined,
     })),
-    queue: { steer: steer.depth, followup: followup.depth, held: waiting.filter(isHeld).length },
+    queue: { steer: steer.depth, followup: followup.depth, held: held.length },
+    isHeldByHand: queue.list.every(({ held_by }) => held_by === 'client'),
     step: start.step,
     refused: start.refused,
     isDraining: around.isDraining(),
@@ -99,10 +101,11 @@ const running: Readonly<Record<Doing['kind'], StateReason>> = {
 }
 
 /** Why an idle session does nothing, and what waits in its queue starts nothing. */
-function restReason({ queue, record, last, refused, isDraining }: Facts): StateReason {
+function restReason({ queue, isHeldByHand, record, last, refused, isDraining }: Facts): StateReason {
   if (queue.steer + queue.followup === 0) {
     return record.agent === undefined && last === undefined ? 'never_ran' : 'at_rest'
   }
+  if (isHeldByHand) return 'held_by_hand'
   if (isDraining) return 'held_by_shutdown'
   if (refused !== undefined) return 'agent_unavailable'
   return last === undefined ? 'queue_waits' : held[last.status]

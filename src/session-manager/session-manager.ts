@@ -6,9 +6,11 @@ import {
   type Budget,
   type ElicitationBody,
   type Explanation,
+  type InputChange,
   type InputMessage,
   type Message,
   type Permissions,
+  type QueuedInput,
   type QueueState,
   type Recovery,
   Refusal,
@@ -41,6 +43,7 @@ import {
   type RunOptions,
   type StartedRun,
   type Stop,
+  type SubmitOptions,
   type TokenCounters,
   toItemRange,
 } from './answers.ts'
@@ -49,6 +52,8 @@ import { fingerprintOf } from './fingerprint.ts'
 import { type FleetReadOptions, shownInFleet } from './fleet-filter.ts'
 import { forkOf, treeOf } from './fork.ts'
 import { type Decided, Idempotency, type KeyedCommand } from './idempotency.ts'
+import type { InputOptions } from './input-queue.ts'
+import type { Submission } from './intake.ts'
 import { Lifecycle, type ManagerPhase, type Readiness } from './lifecycle.ts'
 import type { LiveSession } from './live-session.ts'
 import { newInput } from './new-input.ts'
@@ -68,6 +73,8 @@ export type { Attachment, EventSource, FollowUpInjector } from './attachments.ts
 export { fingerprintOf } from './fingerprint.ts'
 export type { FleetReadOptions } from './fleet-filter.ts'
 export type { Decided, KeyedCommand } from './idempotency.ts'
+export type { InputOptions } from './input-queue.ts'
+export type { Submission } from './intake.ts'
 export type { ManagerPhase, Readiness } from './lifecycle.ts'
 
 export interface SessionManagerOptions extends RetentionOptions {
@@ -367,6 +374,21 @@ export class SessionManager {
     })
   }
 
+  /** Runs or says something, whatever the session does; without an agent, to whichever answers. */
+  submit(id: string, agent: AgentRef | undefined, options: SubmitOptions): Promise<Submission> {
+    return this.#visit(id, async (session) => {
+      const { messages, trigger = 'detached', ...more } = options
+      const submission = await session.intake.submit({ ...more, agent, trigger, messages: newInput(messages) })
+      this.#first.resolve()
+      return submission
+    })
+  }
+
+  /** The stream of the run that takes what was submitted. Reading it changes nothing. */
+  readSubmission(submission: Submission, signal: AbortSignal): Promise<AsyncGenerator<LogPage, void, void>> {
+    return this.#visit(submission.session_id, (session) => session.intake.read(submission, signal))
+  }
+
   getRuns(id: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<Page<Run>> {
     return this.#visit(id, async (session) => {
       await session.settled()
@@ -409,17 +431,44 @@ export class SessionManager {
     })
   }
 
-  steerSession(id: string, messages: readonly InputMessage[]): Promise<void> {
-    return this.#visit(id, (session) => session.inputs.steer(messages))
+  steerSession(id: string, messages: readonly InputMessage[], options?: InputOptions): Promise<void> {
+    return this.#visit(id, (session) => session.inputs.steer(messages, options))
   }
 
   /** With a key it is taken once, and a repeat is told that it is a duplicate. */
-  async followUpSession(id: string, messages: readonly InputMessage[], key?: string): Promise<FollowUp> {
-    const say = () => this.#visit(id, (session) => session.inputs.followUp(messages))
+  async followUpSession(
+    id: string,
+    messages: readonly InputMessage[],
+    key?: string,
+    options?: InputOptions,
+  ): Promise<FollowUp> {
+    const say = () => this.#visit(id, (session) => session.inputs.followUp(messages, options))
     if (key === undefined) return say()
     const command = { scope: `followup ${id}`, key, fingerprint: fingerprintOf(messages) }
     const { outcome, isRepeat } = await this.once(command, say)
     return isRepeat ? { streaming: false, duplicate: true } : outcome
+  }
+
+  /** What waits, in the order of delivery. */
+  getInputs(id: string): Promise<readonly QueuedInput[]> {
+    return this.#visit(id, (session) => session.inputs.list())
+  }
+
+  /** Every input whatever became of it, the newest first. */
+  getAllInputs(id: string, page: { readonly limit: number; readonly cursor?: string | undefined }) {
+    return this.#visit(id, (session) => session.inputs.page(page))
+  }
+
+  getInput(id: string, inputId: string): Promise<QueuedInput> {
+    return this.#visit(id, (session) => session.inputs.find(inputId))
+  }
+
+  updateInput(id: string, inputId: string, change: InputChange): Promise<QueuedInput> {
+    return this.#visit(id, (session) => session.inputs.update(inputId, change))
+  }
+
+  cancelInput(id: string, inputId: string): Promise<QueuedInput> {
+    return this.#visit(id, (session) => session.inputs.cancel(inputId))
   }
 
   getQueue(id: string): Promise<QueueState> {
@@ -621,6 +670,8 @@ export class SessionManager {
     const session = this.#sessions.open(id)
     if (!session.isLost) return session.visit(work)
     await settledWithin(session.left(), lostMs)
+    // A session that is loaded after the end of the others would be left to nobody.
+    this.#life.needStarted()
     return this.#sessions.open(id).visit(work)
   }
 }

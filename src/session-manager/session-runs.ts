@@ -3,7 +3,7 @@ import type { AgentRef, CompactionRequest, RunContext, Runtime } from '../runtim
 import type { ActiveRun, StopRequest } from './active-run.ts'
 import type { BudgetState, Stop } from './answers.ts'
 import { type Gate, switchOf } from './gate.ts'
-import type { RunControl, RunPlan, RuntimeLease } from './run-control.ts'
+import type { RunControl, RunPlan } from './run-control.ts'
 import type { SessionState } from './session-state.ts'
 import { toBudgetState } from './session-view.ts'
 import { settledWithin } from './wait.ts'
@@ -44,7 +44,8 @@ export class SessionRuns {
 
   /** Loads what the run needs, then decides. Resolves when the beginning is committed. */
   async start(request: RunRequest): Promise<ActiveRun> {
-    const [run] = await this.#begin(await this.#prepare(request), ({ state }) => ({ run: state }))
+    this.#gate.decide('run')
+    const [run] = await this.begin(await this.prepare(request), ({ state }) => ({ run: state }))
     return run
   }
 
@@ -59,13 +60,14 @@ export class SessionRuns {
         await this.#state.recorder.decided({ run: current.state, isNew: false })
         return { run: current, isNew: false }
       }
-      const plan = await this.#prepare({ agent: { source }, messages: [], trigger: 'compaction' })
+      this.#gate.decide('run')
+      const plan = await this.prepare({ agent: { source }, messages: [], trigger: 'compaction' })
       const { runtime, release } = plan.lease
       const compact = runtime.compact?.bind(runtime)
       if (compact !== undefined && this.current === undefined) {
         const work = (context: RunContext) => compact(context, request)
         const compaction = { ...plan, additionalPrompt: request.prompt, work }
-        const [run] = await this.#begin(compaction, ({ state }) => ({ run: state, isNew: true }))
+        const [run] = await this.begin(compaction, ({ state }) => ({ run: state, isNew: true }))
         return { run, isNew: true }
       }
       await release()
@@ -77,12 +79,13 @@ export class SessionRuns {
   async goOn(): Promise<BudgetState | undefined> {
     if (!this.isPaused) return undefined
     const { source } = this.#gate.needAgent()
-    const plan = await this.#prepare({ agent: { source }, messages: [], trigger: 'budget' })
+    this.#gate.decide('run')
+    const plan = await this.prepare({ agent: { source }, messages: [], trigger: 'budget' })
     if (!this.isPaused) {
       await plan.lease.release()
       return undefined
     }
-    const [, state] = await this.#begin(plan, ({ id }) => ({ ...toBudgetState(this.#state.record), run_id: id }))
+    const [, state] = await this.begin(plan, ({ id }) => ({ ...toBudgetState(this.#state.record), run_id: id }))
     return state
   }
 
@@ -92,10 +95,9 @@ export class SessionRuns {
   }
 
   /** Gets a run ready whose beginning may still be refused. */
-  async #prepare({ agent, messages, model = '', headers, trigger, onDisconnect }: RunRequest): Promise<RunPlan> {
-    this.#gate.decide('run')
+  async prepare({ agent, messages, model = '', headers, trigger, onDisconnect }: RunRequest): Promise<RunPlan> {
     this.#state.load()
-    let lease = await this.#lease(agent)
+    let lease = await this.#gate.leaseFor(agent)
     try {
       const said = commanded(lease.runtime, messages)
       if (said.agent !== undefined) {
@@ -104,21 +106,16 @@ export class SessionRuns {
         lease = other
       }
       if (model !== '') await switchOf(lease.runtime).check(model)
-      return { lease, messages: said.messages, model, headers, trigger, onDisconnect }
+      const asked = { source: agent.source, name: said.agent ?? agent.name }
+      return { lease, messages: said.messages, model, headers, trigger, onDisconnect, agent: asked }
     } catch (refusal) {
       await lease.release()
       throw refusal
     }
   }
 
-  /** Who does not say which agent of a file means the one that answers now: it may not be the one that was asked first. */
-  #lease(agent: AgentRef): Promise<RuntimeLease> {
-    const isNow = agent.name === undefined && this.#state.record.agent?.source === agent.source
-    return isNow ? this.#gate.leaseCurrent() : this.#gate.lease(agent)
-  }
-
-  /** Answers the run, and what has been decided with it. */
-  async #begin<T>(plan: RunPlan, outcomeOf: (run: ActiveRun) => T): Promise<readonly [ActiveRun, T]> {
+  /** Begins a run in the breath in which it is called, or refuses. Answers it, and what has been decided with it. */
+  async begin<T>(plan: RunPlan, outcomeOf: (run: ActiveRun) => T): Promise<readonly [ActiveRun, T]> {
     try {
       this.#gate.decide('run')
       if (this.#state.around.isDraining()) throw new Refusal('shutting_down', undefined, { retryAfter: 1 })

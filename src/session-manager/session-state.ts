@@ -11,7 +11,7 @@ import {
 import type { Agents, CompactionRequest } from '../runtime/runtime.ts'
 import type { InputRecord, ItemBody, ItemRange, ItemRecord, SessionRecord, Store } from '../store/store.ts'
 import { FleetTeller } from './fleet-teller.ts'
-import { InputQueue } from './input-queue.ts'
+import { type Answering, InputQueue } from './input-queue.ts'
 import type { RecoveryPolicy } from './left-run.ts'
 import type { LiveSession } from './live-session.ts'
 import { type Fleet, Recorder } from './recorder.ts'
@@ -75,6 +75,8 @@ export class SessionState {
   #parent: SessionState | undefined
   #record: SessionRecord
   #transcript: Transcript | undefined
+  /** The tasks that were rolled back, once somebody asks. */
+  #rolledBack: ReadonlySet<string> | undefined
 
   /** `isNew`: nothing of it can be in the store. */
   constructor(record: SessionRecord, around: Surroundings, onLost: () => void, isNew: boolean) {
@@ -87,7 +89,10 @@ export class SessionState {
       ring,
     )
     this.recorder = new Recorder(record.id, this.log, store, onLost, this.#fleet(isNew))
-    this.queue = new InputQueue(record.id, isNew ? [] : store.inputs(record.id))
+    this.queue = new InputQueue(record.id, isNew ? [] : store.inputs(record.id), (type, input, runId) => {
+      this.recorder.save({ kind: 'input.put', input })
+      this.recorder.event({ type, input }, runId)
+    })
     this.requests = new Requests(record.id, this.recorder, {
       stored: () => storedRequests(store, record.id),
       family: () => this.#root.tree.map(({ requests }) => requests),
@@ -189,7 +194,27 @@ export class SessionState {
       cost: cost + (more.cost ?? 0),
       ...(spent && { spent: sumOf(this.spent, spent) }),
     })
-    this.above?.count(more)
+    this.countAbove(more)
+  }
+
+  /** Counts where this session carries out a task, or has done so. */
+  countAbove(more: Count): void {
+    this.above?.countBelow(this.id, more)
+  }
+
+  /** Counts what was added below. The messages of a task whose run was rolled back are no part of this session. */
+  countBelow(childId: string, more: Count): void {
+    this.#rolledBack ??= new Set(
+      this.items({ from: 0 }).flatMap(({ body }) =>
+        body.kind === 'sub_session' && body.rolled_back !== undefined ? [body.session_id] : [],
+      ),
+    )
+    this.count(this.#rolledBack.has(childId) ? { ...more, messages: 0 } : more)
+  }
+
+  /** Items were rolled back. */
+  forgetRolledBack(): void {
+    this.#rolledBack = undefined
   }
 
   /**
@@ -198,7 +223,7 @@ export class SessionState {
    */
   recount(): void {
     this.above?.recount()
-    const found = this.transcript.items.reduce((sum, { body }) => sum + this.#messagesIn(body), 0)
+    const found = this.transcript.items.reduce((sum, { body }) => sum + this.messagesIn(body), 0)
     this.count({ messages: found - this.#record.num_messages })
   }
 
@@ -208,7 +233,9 @@ export class SessionState {
     return parent_id === undefined ? undefined : this.around.peek(parent_id)
   }
 
-  #messagesIn(body: ItemBody): number {
+  /** How many messages of the conversation an item stands for. */
+  messagesIn(body: ItemBody): number {
+    if (body.rolled_back !== undefined) return 0
     if (body.kind === 'message') return body.message.message.role === 'system' ? 0 : 1
     if (body.kind !== 'sub_session') return 0
     const { peek, store } = this.around
@@ -233,6 +260,12 @@ export class SessionState {
     const agent_name = this.#record.agent?.name
     const skipped = { type: 'session_compaction', status: 'completed', outcome: 'skipped' } as const
     this.recorder.event({ ...skipped, ...(agent_name === undefined ? {} : { agent_name }) }, runId)
+  }
+
+  /** Who reads what a run takes now. */
+  get answering(): Answering {
+    const { agent, agent_model_overrides } = this.#record
+    return { agent, model: agent && agent_model_overrides?.[agent.name] }
   }
 
   /** The agent that answers from now on. */
@@ -292,7 +325,7 @@ export class SessionState {
     const item = this.transcript.add(body)
     this.recorder.save({ kind: 'item.put', item })
     this.update({ num_items: item.position + 1 })
-    if (body.kind === 'message') this.count({ messages: this.#messagesIn(body), cost: body.message.message.cost })
+    if (body.kind === 'message') this.count({ messages: this.messagesIn(body), cost: body.message.message.cost })
     if (body.kind === 'summary') this.count({ cost: body.summary.cost })
     return item
   }
@@ -339,9 +372,8 @@ export class SessionState {
     return { ...message, id: item.id }
   }
 
-  /** Delivers an input to a run: from now on it is part of the conversation. */
+  /** An input that a run has taken is part of the conversation from now on. */
   deliver(input: InputRecord, runId: string): Message {
-    this.recorder.save({ kind: 'input.put', input: { ...input, state: 'delivered', run_id: runId } })
     return this.addUserMessage(input.message, runId, input.id)
   }
 }

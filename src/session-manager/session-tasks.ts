@@ -136,6 +136,11 @@ export class SessionTasks {
     await this.#stop(undefined, request)
   }
 
+  /** Stops the tasks of these sessions; nobody waits for that. */
+  stopBelow(ids: ReadonlySet<string>): void {
+    for (const task of this.#running) if (ids.has(task.session.id)) void stopped(task, parentStopped)
+  }
+
   async #stop(waiting: ActiveRun | undefined, request: StopRequest): Promise<void> {
     const tasks = [...this.#running].filter((task) => task.waiting === waiting)
     await Promise.all(tasks.map((task) => stopped(task, request)))

@@ -1,5 +1,6 @@
 import type { Message } from '../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord } from '../store/store.ts'
+import { visible } from './transcript.ts'
 
 /** An item of a session; one that stands for a task has the session that carried it out below it. */
 export interface TreeItem extends ItemRecord {
@@ -21,7 +22,7 @@ export function grow(items: readonly ItemRecord[], find: (id: string) => Session
 
 /** The answers that are being written below the items, in order. */
 export function partialsBelow(items: readonly TreeItem[]): readonly Message[] {
-  return items.flatMap(({ below }) => {
+  return visible(items).flatMap(({ below }) => {
     if (below === undefined) return []
     return [...partialsBelow(below.items), ...(below.partial === undefined ? [] : [below.partial])]
   })

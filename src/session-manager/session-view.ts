@@ -14,7 +14,7 @@ import type { SessionRecord } from '../store/store.ts'
 import type { BudgetState } from './answers.ts'
 import type { TreeItem } from './session-tree.ts'
 import { noSpending } from './spending.ts'
-import { toItem, toMessages } from './transcript.ts'
+import { toAllMessages, toItem, visible } from './transcript.ts'
 
 /** A session as the ancestor's clients know it, whole. */
 export function toSession(record: SessionRecord, items: readonly TreeItem[]): Session {
@@ -27,7 +27,8 @@ export function toSession(record: SessionRecord, items: readonly TreeItem[]): Se
     compaction: ______,
     ...session
   } = record
-  return { ...session, messages: items.length === 0 ? null : items.map(shown) }
+  const messages = visible(items).map(shown)
+  return { ...session, messages: messages.length === 0 ? null : messages }
 }
 
 /** An item as the wire shows it, with the whole session that it stands for. */
@@ -114,7 +115,7 @@ export function toStatus(record: SessionRecord, agent: string | undefined, runId
 export function toSnapshot(
   record: SessionRecord,
   messages: readonly Message[],
-  now: Pick<Snapshot, 'agent' | 'run_id' | 'last_event_seq'>,
+  now: Pick<Snapshot, 'agent' | 'run_id' | 'last_event_seq' | 'inputs'>,
 ): Snapshot {
   return {
     id: record.id,
@@ -135,7 +136,7 @@ export function toSnapshot(
 }
 
 export function toExport(record: SessionRecord, items: readonly TreeItem[]): SessionExport {
-  const messages = toMessages(items)
+  const messages = toAllMessages(items)
   return {
     id: record.id,
     title: record.title,

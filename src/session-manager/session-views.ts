@@ -44,6 +44,7 @@ export class SessionViews {
     const snapshot = toSnapshot(record, messages, {
       agent: this.#agent,
       run_id: this.#control.current?.id,
+      inputs: [...this.#state.queue.list],
       last_event_seq: this.#state.log.head,
     })
     await this.#settled(below)

@@ -17,9 +17,9 @@ export class Transcript {
     return this.#items
   }
 
-  /** The items as a prompt is built from them. */
+  /** The items as a prompt is built from them, each in its position; nothing stands where a run was rolled back. */
   get history(): readonly Item[] {
-    return this.#items.map(toItem)
+    return this.#items.map((item) => (isVisible(item) ? toItem(item) : {}))
   }
 
   add(body: ItemBody): ItemRecord {
@@ -30,12 +30,20 @@ export class Transcript {
 
   /** Replaces a message; `undefined` when no message has that id. */
   replace(id: string, message: Message): ItemRecord | undefined {
-    const index = this.#items.findIndex((item) => item.id === id && item.body.kind === 'message')
+    const index = this.#items.findIndex((item) => item.id === id && item.body.kind === 'message' && isVisible(item))
     const found = this.#items[index]
     if (found === undefined) return undefined
     const item: ItemRecord = { ...found, body: { kind: 'message', message } }
     this.#items[index] = item
     return item
+  }
+
+  /** Marks everything from a position on as rolled back with a run; answers what was marked. */
+  rollBack(from: number, runId: string): readonly ItemRecord[] {
+    const gone = this.#items.slice(from).filter(isVisible)
+    const marked = gone.map((item): ItemRecord => ({ ...item, body: { ...item.body, rolled_back: runId } }))
+    for (const item of marked) this.#items[item.position] = item
+    return marked
   }
 
   /** Adds a delta to the answer that is being written. */
@@ -88,16 +96,36 @@ export function toItem({ id, body }: ItemRecord): Item {
   }
 }
 
+/** The items that are part of the conversation. */
+export function visible<I extends ItemRecord>(items: readonly I[]): readonly I[] {
+  return items.filter(isVisible)
+}
+
+function isVisible({ body }: ItemRecord): boolean {
+  return body.rolled_back === undefined
+}
+
 /** The messages among the items and below them, each with the id that addresses it; system messages are not shown. */
 export function toMessages(items: readonly TreeItem[]): readonly Message[] {
-  return items.flatMap(({ id, body, below }) => {
+  return visible(items).flatMap(({ id, body, below }) => {
     if (below !== undefined) return toMessages(below.items)
     return body.kind === 'message' && body.message.message.role !== 'system' ? [{ ...body.message, id }] : []
   })
 }
 
+/** The same with what was rolled back, marked. */
+export function toAllMessages(items: readonly TreeItem[], isGone = false): readonly Message[] {
+  return items.flatMap((item) => {
+    const isRolledBack = isGone || !isVisible(item)
+    if (item.below !== undefined) return toAllMessages(item.below.items, isRolledBack)
+    const { rolled_back: _, ...body } = item.body
+    const mark = isRolledBack ? { rolled_back: true } : {}
+    return toMessages([{ ...item, body }]).map((message) => ({ ...message, ...mark }))
+  })
+}
+
 /** The text of the last answer among the items. */
 export function lastText(items: readonly ItemRecord[]): string {
-  const answers = items.flatMap(({ body }) => (body.kind === 'message' ? [body.message.message] : []))
+  const answers = visible(items).flatMap(({ body }) => (body.kind === 'message' ? [body.message.message] : []))
   return answers.findLast(({ role }) => role === 'assistant')?.content ?? ''
 }

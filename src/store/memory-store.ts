@@ -112,7 +112,26 @@ class MemoryStore implements Store {
   }
 
   inputs(sessionId: string): readonly InputRecord[] {
-    return [...(this.#shelves.get(sessionId)?.inputs.values() ?? [])].filter(({ state }) => state === 'queued')
+    return this.#inputs(sessionId).filter(({ state }) => state === 'queued' || state === 'held')
+  }
+
+  waitingSessions(): readonly string[] {
+    return [...this.#shelves.keys()].filter((id) =>
+      this.#inputs(id).some(({ state, kind }) => state === 'queued' && kind === 'followup'),
+    )
+  }
+
+  input(sessionId: string, inputId: string): InputRecord | undefined {
+    return this.#shelves.get(sessionId)?.inputs.get(inputId)
+  }
+
+  allInputs(sessionId: string, page: { limit: number; cursor?: string | undefined }): Page<InputRecord> {
+    const places = new Map(this.#inputs(sessionId).map(({ id }, at) => [id, at]))
+    return pageOf(this.#inputs(sessionId), ({ id }) => ({ at: places.get(id) ?? 0, id }), page)
+  }
+
+  #inputs(sessionId: string): readonly InputRecord[] {
+    return [...(this.#shelves.get(sessionId)?.inputs.values() ?? [])]
   }
 
   requests(sessionId: string, which: 'open' | 'all'): readonly Request[] {

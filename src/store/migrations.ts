@@ -126,7 +126,18 @@ const third: Migration = {
   `,
 }
 
-export const migrations: readonly Migration[] = [first, second, third, fleet]
+/** Who waits has a place in the queue, and may be held. */
+const places: Migration = {
+  name: 'places of inputs, and an index of those that wait',
+  sql: `
+    UPDATE inputs SET record = json_set(record, '$.place', num);
+    DROP INDEX inputs_queued;
+    CREATE INDEX inputs_waiting ON inputs (session, num) WHERE state IN ('queued', 'held');
+    CREATE INDEX inputs_listed ON inputs (session, num);
+  `,
+}
+
+export const migrations: readonly Migration[] = [first, second, third, fleet, places]
 
 /**
  * Brings a file to the newest version, in one transaction: when a step fails, none has happened. `user_version` is the

@@ -126,6 +126,19 @@ export class SqliteReader {
     return this.#sql.inputs.all({ id: sessionId }).map((row) => recordOf<InputRecord>(row.record))
   }
 
+  waitingSessions(): readonly string[] {
+    return this.#sql.waitingSessions.all().map(({ id }) => id)
+  }
+
+  input(sessionId: string, inputId: string): InputRecord | undefined {
+    return record(this.#sql.input.get({ id: sessionId, input: inputId }))
+  }
+
+  allInputs(sessionId: string, { limit, cursor }: { limit: number; cursor?: string | undefined }): Page<InputRecord> {
+    const at = cursor === undefined ? endOfTime : decodePlace(cursor).at
+    return pageOf(this.#sql.allInputs.all({ id: sessionId, at, limit: limit + 1 }), limit)
+  }
+
   requests(sessionId: string, which: 'open' | 'all'): readonly Request[] {
     const statement = which === 'open' ? this.#sql.openRequests : this.#sql.requests
     return statement.all({ id: sessionId }).map((row) => recordOf<Request>(row.record))
@@ -241,7 +254,18 @@ function prepareAll(db: Database.Database) {
       ORDER BY first_seq DESC, id DESC LIMIT :limit`),
     unfinishedRuns: db.prepare<[], RecordRow>("SELECT record FROM runs WHERE status = 'running' ORDER BY num"),
     inputs: db.prepare<Of, RecordRow>(
-      `SELECT record FROM inputs WHERE session = ${session} AND state = 'queued' ORDER BY num`,
+      `SELECT record FROM inputs WHERE session = ${session} AND state IN ('queued', 'held') ORDER BY num`,
+    ),
+    waitingSessions: db.prepare<[], Of>(
+      `SELECT DISTINCT sessions.id FROM inputs JOIN sessions ON sessions.num = inputs.session
+      WHERE inputs.state IN ('queued', 'held') AND inputs.state = 'queued'
+        AND json_extract(inputs.record, '$.kind') = 'followup'`,
+    ),
+    input: db.prepare<Of & { input: string }, RecordRow>(
+      `SELECT record FROM inputs WHERE session = ${session} AND id = :input`,
+    ),
+    allInputs: db.prepare<Of & { at: number; limit: number }, ListedRow>(
+      `SELECT num AS at, id, record FROM inputs WHERE session = ${session} AND num < :at ORDER BY num DESC LIMIT :limit`,
     ),
     requests: db.prepare<Of, RecordRow>(`SELECT record FROM requests WHERE session = ${session} ORDER BY num`),
     openRequests: db.prepare<Of, RecordRow>(

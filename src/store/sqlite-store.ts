@@ -114,6 +114,21 @@ class SqliteStore implements Store {
     return this.#read((reader) => reader.inputs(sessionId))
   }
 
+  waitingSessions(): readonly string[] {
+    return this.#read((reader) => reader.waitingSessions())
+  }
+
+  input(sessionId: string, inputId: string): InputRecord | undefined {
+    return this.#read((reader) => reader.input(sessionId, inputId))
+  }
+
+  allInputs(
+    sessionId: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Page<InputRecord> {
+    return this.#read((reader) => reader.allInputs(sessionId, page))
+  }
+
   requests(sessionId: string, which: 'open' | 'all'): readonly Request[] {
     return this.#read((reader) => reader.requests(sessionId, which))
   }

@@ -39,8 +39,10 @@ export interface TaskOrigin {
   readonly recall: boolean
 }
 
-/** What an item of a session holds. */
-export type ItemBody =
+/** What an item of a session holds; one that a rolled back run has added is no part of the conversation any more. */
+export type ItemBody = ItemContent & { readonly rolled_back?: string | undefined }
+
+type ItemContent =
   | { readonly kind: 'message'; readonly message: Message }
   | { readonly kind: 'error'; readonly error: SessionError }
   | { readonly kind: 'summary'; readonly summary: Summary }
@@ -191,8 +193,16 @@ export interface Store {
   runs(sessionId: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Page<Run>
   /** Runs of all sessions that are stored as running. */
   unfinishedRuns(): readonly Run[]
-  /** Inputs that are still queued, oldest first. */
+  /** Inputs that still wait, queued or held, oldest first. */
   inputs(sessionId: string): readonly InputRecord[]
+  /** The sessions in which a follow-up waits that is not held. */
+  waitingSessions(): readonly string[]
+  input(sessionId: string, inputId: string): InputRecord | undefined
+  /** Inputs whatever became of them, those that were accepted last first. */
+  allInputs(
+    sessionId: string,
+    page: { readonly limit: number; readonly cursor?: string | undefined },
+  ): Page<InputRecord>
   /** Requests of a session, oldest first; only the open ones if asked. */
   requests(sessionId: string, which: 'open' | 'all'): readonly Request[]
   /** A request of a session, or of any below it. */

@@ -303,6 +303,34 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         expect(store.run('a', 'r1')?.status).toBe('completed')
       })
 
+      it('finds an input whatever became of it, and lists all of them in pages, newest first', async () => {
+        await create('s')
+        for (const id of ['z', 'a', 'm']) await write('s', { kind: 'input.put', input: input('s', id) })
+        await write('s', { kind: 'input.put', input: input('s', 'a', 'delivered') })
+        await write('s', { kind: 'input.put', input: input('s', 'z', 'held') })
+        expect(store.inputs('s').map(({ id }) => id)).toEqual(['z', 'm'])
+        expect(store.waitingSessions()).toEqual([])
+        await write('s', { kind: 'input.put', input: { ...input('s', 'f', 'held'), kind: 'followup' } })
+        expect(store.waitingSessions()).toEqual([])
+        await write('s', { kind: 'input.put', input: { ...input('s', 'f'), kind: 'followup' } })
+        expect(store.waitingSessions()).toEqual(['s'])
+        await write('s', { kind: 'input.put', input: { ...input('s', 'f', 'cancelled'), kind: 'followup' } })
+        expect(store.waitingSessions()).toEqual([])
+        expect(store.input('s', 'a')).toEqual(input('s', 'a', 'delivered'))
+        expect([store.input('s', 'none'), store.input('none', 'a')]).toEqual([undefined, undefined])
+        const first = store.allInputs('s', { limit: 2 })
+        expect(first.entries.map(({ id, state }) => [id, state])).toEqual([
+          ['f', 'cancelled'],
+          ['m', 'queued'],
+        ])
+        const second = store.allInputs('s', { limit: 2, cursor: first.next })
+        expect(second).toEqual({
+          entries: [input('s', 'a', 'delivered'), input('s', 'z', 'held')],
+          next: undefined,
+        })
+        expect(store.allInputs('none', { limit: 2 })).toEqual({ entries: [], next: undefined })
+      })
+
       it('lists inputs that are still queued and requests that are open, oldest first', async () => {
         await create('s')
         for (const id of ['z', 'a', 'm']) {

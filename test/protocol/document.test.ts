@@ -16,6 +16,8 @@ import {
   withKey,
 } from '../../src/protocol/protocol.ts'
 import { statusOf } from '../../src/server/problem.ts'
+import { admissions } from '../../src/session-manager/admission.ts'
+import { queueRules } from '../../src/session-manager/queue-rules.ts'
 import { outcomes } from '../../src/session-manager/session-status.ts'
 import { type Row, readProtocol, tablesIn } from './document.ts'
 import { type Field, fieldOf, fieldsOf, partsOf, typeText } from './type-text.ts'
@@ -105,6 +107,24 @@ describe('PROTOCOL.md', () => {
     expect(rowsOf('states')).toEqual(expected)
   })
 
+  test('lists what a request to run does in every state of a session, whatever it wants of a busy one', () => {
+    const expected = Object.entries(admissions).map(([policy, row]) => {
+      const cells = Object.keys(row).map((state) => [state, outcomeText(row, state)])
+      return { if_busy: policy, ...Object.fromEntries(cells) }
+    })
+    expect(rowsOf('admissions')).toEqual(expected)
+  })
+
+  test('lists what becomes of what waits, whatever happens', () => {
+    const expected = Object.entries(queueRules).map(([Cause, { steer, followup, held }]) => ({
+      Cause,
+      steer,
+      followup,
+      held,
+    }))
+    expect(rowsOf('queue').map(({ Meaning: _, ...row }) => row)).toEqual(expected)
+  })
+
   test('lists aliases that mean what it says', () => {
     const inputs: Readonly<Record<string, z.ZodType>> = {
       Confirmation: ConfirmationInput,
@@ -125,7 +145,7 @@ describe('PROTOCOL.md', () => {
   })
 
   test('marks no table in a way that no test reads', () => {
-    const known = 'aliases enum envelope errors event refusals rerun routes schema states'.split(' ')
+    const known = 'admissions aliases enum envelope errors event queue refusals rerun routes schema states'.split(' ')
     expect([...new Set(tables.map(({ kind }) => kind))].sort()).toEqual(known)
   })
 

@@ -33,7 +33,8 @@ describe('the body of a run', () => {
 
   test('names an agent when it belongs to no connection', () => {
     expect(DetachedRunBody.safeParse({ messages: [] }).success).toBe(false)
-    expect(DetachedRunBody.parse({ agent: 'demo', messages: [] })).toEqual({ agent: 'demo', messages: [] })
+    const body = { agent: 'demo', messages: [] }
+    expect(DetachedRunBody.parse(body)).toEqual({ ...body, if_busy: 'reject' })
   })
 })
 

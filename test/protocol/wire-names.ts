@@ -14,7 +14,6 @@ export const unnamed = {
   BatchDeletion: endpoints.batchDelete.answers[200],
   BatchExportBody: endpoints.batchExport.body,
   BatchExport: endpoints.batchExport.answers[200],
-  StartedRun: endpoints.startRun.answers[202],
   CancelBody: endpoints.cancelRun.body,
   CompactBody: endpoints.compact.body,
   StartedCompaction: endpoints.compact.answers[202],

@@ -1,4 +1,4 @@
-import type { EndpointName, ErrorCode } from '../../src/protocol/protocol.ts'
+import { type EndpointName, type ErrorCode, queueCapacity } from '../../src/protocol/protocol.ts'
 import type { Bench, BenchOptions } from './bench.ts'
 import type { Outcome, Request } from './client.ts'
 
@@ -83,6 +83,38 @@ const behind =
     return { params: { id } }
   }
 
+/** A session with a follow-up that waits behind a run. */
+const onInput =
+  (request: Request = {}, text = 'waits'): Arrange =>
+  async (bench) => {
+    const { id } = await bench.running('gated')
+    await bench.manager.followUpSession(id, [{ content: text }])
+    const [input] = await bench.manager.getInputs(id)
+    return { params: { id, input_id: input?.id ?? '' }, ...request }
+  }
+
+/** The same, when it has been taken back. */
+const onSettledInput: Arrange = async (bench) => {
+  const request = await onInput({ body: { held: true } })(bench)
+  await bench.client.call('cancelInput', request)
+  return request
+}
+
+const onUnknownInput = during('gated', { body: { held: true } })
+
+/** A follow-up that waits behind a run, and a full queue of the other kind. */
+const beforeFull =
+  (kind: 'steer' | 'followup', count: number): Arrange =>
+  async (bench) => {
+    const { id } = await bench.running('gated')
+    const many = Array.from({ length: count }, () => ({ content: 'x' }))
+    const one = [{ content: 'one' }]
+    await bench.manager.steerSession(id, kind === 'steer' ? many : one)
+    await bench.manager.followUpSession(id, kind === 'followup' ? many : one)
+    const input = (await bench.manager.getInputs(id)).find((waiting) => waiting.kind !== kind)
+    return { params: { id, input_id: input?.id ?? '' }, body: { kind } }
+  }
+
 /** A request that succeeds, for each endpoint. */
 export const requests: Readonly<Record<EndpointName, Arrange>> = {
   health: none,
@@ -124,6 +156,11 @@ export const requests: Readonly<Record<EndpointName, Arrange>> = {
   steer: after({ body: { messages } }),
   followUp: after({ body: { messages } }),
   getQueue: after(),
+  listInputs: onInput(),
+  addInputs: after({ body: { messages } }),
+  getInput: onInput(),
+  updateInput: onInput({ body: { message: { content: 'better' }, held: true } }),
+  cancelInput: onInput(),
   listRequests: async (bench) => ({ params: { id: (await bench.asking('asker')).id } }),
   listInbox: async (bench) => {
     await bench.asking('asker')
@@ -168,7 +205,12 @@ const bad =
   (endpoint: EndpointName): Case =>
     row(endpoint, 400, 'invalid_request', idle({ query }))
 
-function runRows(endpoint: 'streamRun' | 'streamNamedRun' | 'startRun'): readonly Case[] {
+/** A request that wants to be refused by a busy session. */
+const refusing =
+  (arrange: Arrange): Arrange =>
+  async (bench) => ({ ...(await arrange(bench)), body: { agent: 'echo', messages, if_busy: 'reject' } })
+
+function runRows(endpoint: 'streamRun' | 'streamNamedRun' | 'startRun' | 'addInputs'): readonly Case[] {
   const busy: Arrange = async (bench) => ({
     ...(await run('echo')(bench)),
     params: { ...(await run('echo')(bench)).params, id: (await bench.running('gated')).id },
@@ -177,6 +219,15 @@ function runRows(endpoint: 'streamRun' | 'streamNamedRun' | 'startRun'): readonl
     await bench.running('gated')
     return run('echo')(bench)
   }
+  const full =
+    (kind: 'steer' | 'followup', if_busy: string): Arrange =>
+    async (bench) => {
+      const request = await busy(bench)
+      const many = Array.from({ length: queueCapacity[kind] }, () => ({ content: 'x' }))
+      const id = request.params?.id ?? ''
+      await (kind === 'steer' ? bench.manager.steerSession(id, many) : bench.manager.followUpSession(id, many))
+      return { ...request, body: { agent: 'echo', messages, if_busy } }
+    }
   return [
     row(endpoint, 404, 'unknown_agent', run('ghost')),
     row(endpoint, 422, 'invalid_agent_file', run('damaged')),
@@ -184,7 +235,9 @@ function runRows(endpoint: 'streamRun' | 'streamNamedRun' | 'startRun'): readonl
     row(endpoint, 502, 'agent_source_unavailable', run('away')),
     row(endpoint, 422, 'invalid_model', run('echo', { model: 'nowhere/model' })),
     row(endpoint, 422, 'model_switch_unsupported', run('fixed', { model: 'test/other' })),
-    row(endpoint, 409, 'session_busy', busy),
+    row(endpoint, 409, 'session_busy', endpoint === 'addInputs' ? refusing(busy) : busy),
+    row(endpoint, 429, 'steer_queue_full', full('steer', 'steer')),
+    row(endpoint, 429, 'followup_queue_full', full('followup', 'enqueue')),
     row(endpoint, 429, 'too_many_runs', other, { manager: { maxConcurrentRuns: 1 } }),
   ]
 }
@@ -231,6 +284,8 @@ export const special: readonly Case[] = [
   ...runRows('streamRun'),
   ...runRows('streamNamedRun'),
   ...runRows('startRun'),
+  ...runRows('addInputs'),
+  row('addInputs', 409, 'session_not_running', idle({ body: { messages } })),
   bad({ limit: '1001' })('listRuns'),
   row('getRun', 404, 'unknown_run', idle()),
   row('cancelRun', 202, undefined, during('stubborn', { query: { wait: '1ms' } })),
@@ -252,6 +307,14 @@ export const special: readonly Case[] = [
     during('gated', { body: { messages: Array(21).fill({ content: 'x' }) } }),
   ),
   row('getQueue', 404, 'session_not_running', idle()),
+  bad({ state: 'some' })('listInputs'),
+  row('getInput', 404, 'unknown_input', during('gated')),
+  row('updateInput', 404, 'unknown_input', onUnknownInput),
+  row('updateInput', 409, 'input_settled', onSettledInput),
+  row('updateInput', 429, 'steer_queue_full', beforeFull('steer', 5)),
+  row('updateInput', 429, 'followup_queue_full', beforeFull('followup', 20)),
+  row('cancelInput', 404, 'unknown_input', onUnknownInput),
+  row('cancelInput', 409, 'input_settled', onSettledInput),
   bad({ state: 'half' })('listRequests'),
   bad({ kind: 'riddle' })('listInbox'),
   row('getRequest', 404, 'unknown_request', idle()),
@@ -306,6 +369,8 @@ export const impossible: Partial<Record<ErrorCode, readonly EndpointName[]>> = {
     'getFleetEvents',
     'getFleetSnapshot',
     'getQueue',
+    'listInputs',
+    'getInput',
     'listRequests',
     'listInbox',
     'getRequest',

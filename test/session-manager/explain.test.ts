@@ -238,6 +238,18 @@ describe.each(backends)('an explanation over $over', (backend) => {
     await run.end()
   })
 
+  it('says that a person holds what waits, when nothing else does', async () => {
+    const built = await house()
+    const { manager } = built
+    const { id, run } = await running(built)
+    await manager.followUpSession(id, messages)
+    const [input] = await manager.getInputs(id)
+    await manager.updateInput(id, input?.id ?? '', { held: true })
+    await run.end()
+    await manager.waitStopped(id, patience)
+    expect(await manager.explainSession(id)).toMatchObject({ state: 'idle', reason: 'held_by_hand' })
+  })
+
   it('is refused for a session that is gone', async () => {
     const { manager } = await house()
     expect(await codeOf(manager.explainSession('none'))).toBe('unknown_session')
@@ -254,6 +266,7 @@ describe('the table of reasons', () => {
     requests: [],
     tasks: [],
     queue: { steer: 1, followup: 0, held: 1 },
+    isHeldByHand: true,
     step: undefined,
     refused: undefined,
     isDraining: false,

@@ -15,6 +15,9 @@ type Reads = Pick<
   | 'runs'
   | 'unfinishedRuns'
   | 'inputs'
+  | 'input'
+  | 'waitingSessions'
+  | 'allInputs'
   | 'requests'
   | 'request'
   | 'findRequests'
@@ -115,6 +118,9 @@ export class FaultStore implements Store {
   runs: Reads['runs'] = (id, page) => this.#reads.runs(id, page)
   unfinishedRuns: Reads['unfinishedRuns'] = () => this.#reads.unfinishedRuns()
   inputs: Reads['inputs'] = (id) => this.#reads.inputs(id)
+  waitingSessions: Reads['waitingSessions'] = () => this.#reads.waitingSessions()
+  input: Reads['input'] = (id, input) => this.#reads.input(id, input)
+  allInputs: Reads['allInputs'] = (id, page) => this.#reads.allInputs(id, page)
   requests: Reads['requests'] = (id, which) => this.#reads.requests(id, which)
   request: Reads['request'] = (id, request) => this.#reads.request(id, request)
   findRequests: Reads['findRequests'] = (filter) => this.#reads.findRequests(filter)

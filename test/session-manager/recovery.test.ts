@@ -50,6 +50,7 @@ describe.each(backends)('recovery over $over', (backend) => {
       'message_added',
       'error',
       'stream_stopped',
+      'input_updated',
     ])
     const settled = eventsOf(log, 'request_settled')
     expect(settled.map(({ request, decider }) => [request.state, decider])).toEqual([

@@ -1,25 +1,34 @@
 import type fc from 'fast-check'
 import { expect } from 'vitest'
-import { type ErrorCode, type InputKind, queueCapacity } from '../../src/protocol/protocol.ts'
+import { type ErrorCode, type HeldBy, type IfBusy, type InputKind, queueCapacity } from '../../src/protocol/protocol.ts'
 import { checkExplained } from './explained.ts'
 import { codeOf, type House, patience, readLog } from './house.ts'
 import { approval, type PuppetRun } from './test-agents.ts'
 
-/** A session as its state table has it, and nothing more. */
+/** An input that waits. */
+interface Waiting {
+  readonly text: string
+  heldBy: HeldBy | undefined
+}
+
+/** A session as its state tables have it, and nothing more. */
 export interface Model {
   hasRun: boolean
   isRunning: boolean
-  /** Inputs that wait, by kind, oldest first. */
-  readonly waiting: Record<InputKind, string[]>
+  /** Inputs that wait, by kind, in their order. */
+  readonly waiting: Record<InputKind, Waiting[]>
+  /** What was said, and how much of it before the run that goes on. */
+  readonly said: string[]
+  saidBefore: number
   /** Approvals that wait, oldest first. */
   asked: string[]
-  said: number
+  texts: number
 }
 
 /** A text that nothing else in the session has. */
 function newText(model: Model): string {
-  model.said += 1
-  return `${model.said}`
+  model.texts += 1
+  return `${model.texts}`
 }
 
 /** The session itself, with the run that its puppet drives. */
@@ -31,7 +40,41 @@ export interface Real {
 }
 
 export function newModel(): Model {
-  return { hasRun: false, isRunning: false, waiting: { steer: [], followup: [] }, asked: [], said: 0 }
+  const waiting = { steer: [], followup: [] }
+  return { hasRun: false, isRunning: false, waiting, said: [], saidBefore: 0, asked: [], texts: 0 }
+}
+
+const isReady = ({ heldBy }: Waiting): boolean => heldBy === undefined
+
+function hold({ waiting }: Model, kinds: readonly InputKind[], by: HeldBy): void {
+  for (const kind of kinds) for (const one of waiting[kind].filter(isReady)) one.heldBy = by
+}
+
+/** Every run begins with what is not held by a client. */
+function begin(model: Model): void {
+  const { waiting, said } = model
+  for (const one of [...waiting.steer, ...waiting.followup]) if (one.heldBy !== 'client') one.heldBy = undefined
+  model.hasRun = true
+  model.isRunning = true
+  model.asked = []
+  model.saidBefore = said.length
+}
+
+/** A run takes some of those that wait. */
+function take(model: Model, kind: InputKind, which: readonly Waiting[]): readonly string[] {
+  const list = model.waiting[kind]
+  for (const one of which) list.splice(list.indexOf(one), 1)
+  const texts = which.map(({ text }) => text)
+  model.said.push(...texts)
+  return texts
+}
+
+function takeSteering(model: Model): readonly string[] {
+  return take(model, 'steer', model.waiting.steer.filter(isReady))
+}
+
+function takeFollowUp(model: Model): string | undefined {
+  return take(model, 'followup', model.waiting.followup.filter(isReady).slice(0, 1))[0]
 }
 
 type Command = fc.AsyncCommand<Model, Real>
@@ -68,8 +111,83 @@ class Start extends Step {
   protected async carryOut(model: Model, { house: { manager }, id }: Real): Promise<void> {
     const call = manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'go' }] })
     expect(await codeOf(call)).toBe(model.isRunning ? 'session_busy' : undefined)
-    model.hasRun = true
-    model.isRunning = true
+    if (model.isRunning) return
+    begin(model)
+    model.said.push('go')
+  }
+}
+
+/** What a request wants of a session that may be busy. */
+class Submit extends Step {
+  readonly #ifBusy: IfBusy
+
+  constructor(ifBusy: IfBusy) {
+    super(ifBusy)
+    this.#ifBusy = ifBusy
+  }
+
+  protected async carryOut(model: Model, real: Real): Promise<void> {
+    const { manager } = real.house
+    const text = newText(model)
+    const kind = this.#ifBusy === 'steer' ? 'steer' : 'followup'
+    const waits = model.isRunning && (this.#ifBusy === 'steer' || this.#ifBusy === 'enqueue')
+    const isFull = model.waiting[kind].length >= queueCapacity[kind]
+    const call = manager.submit(real.id, { source: 'hand' }, { messages: [{ content: text }], ifBusy: this.#ifBusy })
+    expect(await codeOf(call)).toBe(waits && isFull ? `${kind}_queue_full` : undefined)
+    if (waits) {
+      if (!isFull) model.waiting[kind].push({ text, heldBy: undefined })
+      return
+    }
+    if (model.isRunning) real.run = undefined
+    if (model.isRunning && this.#ifBusy === 'rollback') model.said.length = model.saidBefore
+    begin(model)
+    model.said.push(text)
+  }
+}
+
+/** What a client does to an input that waits. */
+class Change extends Step {
+  readonly #nth: number
+  readonly #how: 'hold' | 'release' | 'turn' | 'last' | 'cancel'
+
+  constructor(nth: number, how: 'hold' | 'release' | 'turn' | 'last' | 'cancel') {
+    super(`${how} ${nth}`)
+    this.#nth = nth
+    this.#how = how
+  }
+
+  override check({ waiting }: Readonly<Model>): boolean {
+    return waiting.steer.length + waiting.followup.length > 0
+  }
+
+  protected async carryOut(model: Model, { house: { manager }, id }: Real): Promise<void> {
+    const { steer, followup } = model.waiting
+    const inputs = await manager.getInputs(id)
+    const nth = this.#nth % inputs.length
+    const [kind, list, index] =
+      nth < steer.length ? (['steer', steer, nth] as const) : (['followup', followup, nth - steer.length] as const)
+    const other = kind === 'steer' ? 'followup' : 'steer'
+    const input = inputs[nth]?.id ?? ''
+    const one = list[index]
+    if (one === undefined) return
+    const isFull = this.#how === 'turn' && model.waiting[other].length >= queueCapacity[other]
+    const call = {
+      hold: () => manager.updateInput(id, input, { held: true }),
+      release: () => manager.updateInput(id, input, { held: false }),
+      turn: () => manager.updateInput(id, input, { kind: other }),
+      last: () => manager.updateInput(id, input, { before: '' }),
+      cancel: () => manager.cancelInput(id, input),
+    }[this.#how]
+    expect(await codeOf(call())).toBe(isFull ? `${other}_queue_full` : undefined)
+    if (isFull) return
+    if (this.#how === 'hold') one.heldBy = 'client'
+    else if (this.#how === 'release') one.heldBy = undefined
+    else {
+      list.splice(index, 1)
+      if (this.#how !== 'cancel') (this.#how === 'turn' ? model.waiting[other] : list).push(one)
+    }
+    const goesOn = this.#how === 'release' || (this.#how === 'turn' && other === 'followup' && isReady(one))
+    if (goesOn && !model.isRunning) startQueued(model)
   }
 }
 
@@ -91,7 +209,7 @@ class Say extends Step {
     const code = await codeOf(isSteer ? manager.steerSession(id, messages) : manager.followUpSession(id, messages))
     expect(code).toBe(refusalOf(model, this.#kind, this.#count))
     if (code !== undefined) return
-    waiting.push(...texts)
+    waiting.push(...texts.map((text) => ({ text, heldBy: undefined })))
     if (!isSteer && !model.isRunning) startQueued(model)
   }
 }
@@ -103,9 +221,8 @@ function refusalOf(model: Model, kind: InputKind, count: number): ErrorCode | un
 
 /** A run that the queue starts takes all steering, or else one follow-up. */
 function startQueued(model: Model): void {
-  model.isRunning = true
-  if (model.waiting.steer.length > 0) model.waiting.steer.length = 0
-  else model.waiting.followup.shift()
+  begin(model)
+  if (takeSteering(model).length === 0) takeFollowUp(model)
 }
 
 class Take extends Step {
@@ -120,9 +237,9 @@ class Take extends Step {
     return model.isRunning
   }
 
-  protected async carryOut({ waiting }: Model, { run }: Real): Promise<void> {
-    if (this.#kind === 'steer') expect(run?.steering()).toEqual(waiting.steer.splice(0))
-    else expect(run?.followUp()).toBe(waiting.followup.shift())
+  protected async carryOut(model: Model, { run }: Real): Promise<void> {
+    if (this.#kind === 'steer') expect(run?.steering()).toEqual(takeSteering(model))
+    else expect(run?.followUp()).toBe(takeFollowUp(model))
   }
 }
 
@@ -144,11 +261,14 @@ class End extends Step {
       const stop = await house.manager.cancelRun(id, { by: 'test' }, { waitMs: patience })
       expect([stop.stopped, stop.run === undefined]).toEqual([true, !model.isRunning])
     } else await (this.#how === 'normal' ? run?.end() : run?.fail(new TypeError('a defect')))
+    const wasRunning = model.isRunning
     real.run = undefined
     model.isRunning = false
     model.asked = []
-    const { steer, followup } = model.waiting
-    const goesOn = { normal: steer.length + followup.length > 0, failed: steer.length > 0, stopped: false }[this.#how]
+    const kinds = (['steer', 'followup'] as const).filter((kind) => model.waiting[kind].some(isReady))
+    if (wasRunning && this.#how === 'stopped') hold(model, ['steer', 'followup'], 'stop')
+    if (this.#how === 'failed') hold(model, ['followup'], 'failure')
+    const goesOn = { normal: kinds.length > 0, failed: kinds.includes('steer'), stopped: false }[this.#how]
     if (goesOn) startQueued(model)
   }
 }
@@ -189,6 +309,7 @@ class Edit extends Step {
   protected async carryOut(model: Model, { house: { manager }, id }: Real): Promise<void> {
     const call = manager.addMessage(id, { agent_name: '', message: { role: 'user', content: 'x' } })
     expect(await codeOf(call)).toBe(model.isRunning ? 'session_busy' : undefined)
+    if (!model.isRunning) model.said.push('x')
   }
 }
 
@@ -202,6 +323,7 @@ class Restart extends Step {
 
   protected async carryOut(model: Model, real: Real): Promise<void> {
     real.house = await real.house[this.#how]()
+    if (model.isRunning) hold(model, ['steer', 'followup'], 'restart')
     real.run = undefined
     model.isRunning = false
     model.asked = []
@@ -210,7 +332,7 @@ class Restart extends Step {
 
 /** What a client sees of the session is what the model says; a run that it sees is live here (M1, M6). */
 async function agree(model: Model, real: Real): Promise<void> {
-  const { manager, puppet, store } = real.house
+  const { manager, puppet } = real.house
   if (model.isRunning) real.run ??= await puppet.next()
   else await manager.waitStopped(real.id, patience)
   const snapshot = await manager.getSessionSnapshot(real.id)
@@ -218,12 +340,13 @@ async function agree(model: Model, real: Real): Promise<void> {
   expect(snapshot.last_event_seq).toBeGreaterThanOrEqual(real.head)
   real.head = snapshot.last_event_seq
   const { steer, followup } = model.waiting
-  expect(
-    store
-      .inputs(real.id)
-      .map(({ message }) => message.content)
-      .sort(),
-  ).toEqual([...steer, ...followup].sort())
+  const waiting = snapshot.inputs.map(({ kind, message, held_by }) => [kind, message.content, held_by])
+  expect(waiting).toEqual([
+    ...steer.map(({ text, heldBy }) => ['steer', text, heldBy]),
+    ...followup.map(({ text, heldBy }) => ['followup', text, heldBy]),
+  ])
+  expect(await manager.getInputs(real.id)).toEqual(snapshot.inputs)
+  expect(snapshot.messages?.map(({ message }) => message.content) ?? []).toEqual(model.said)
   const asked = (await manager.getRequests(real.id)).map(
     ({ content }) => content.kind === 'approval' && content.tool_call.id,
   )
@@ -251,6 +374,11 @@ export function stepsOf(check: typeof fc): fc.Arbitrary<Command>[] {
     ...always(new Start(), new Start(), new Start(), new Take('steer'), new Take('followup'), new Answer(), new Edit()),
     ...always(new End('normal'), new End('normal'), new End('failed'), new End('stopped'), new Ask(), new Ask()),
     ...always(new Restart('crash'), new Restart('restart')),
+    ...always(new Submit('enqueue'), new Submit('steer'), new Submit('interrupt'), new Submit('rollback')),
+    ...always(new Submit('enqueue'), new Submit('enqueue')),
+    ...(['hold', 'release', 'turn', 'last', 'cancel'] as const).map((how) =>
+      check.nat({ max: 30 }).map((nth) => new Change(nth, how)),
+    ),
     count.map((n) => new Say('steer', n)),
     count.map((n) => new Say('followup', n * n)),
     check.constant(new Say('followup', 1)),

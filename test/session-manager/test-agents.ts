@@ -36,6 +36,7 @@ export type TestSources = Readonly<Record<string, Readonly<Record<string, TestAg
 /** The port `Agents` over scripts, small enough to be seen through. */
 export class TestAgents implements Agents {
   readonly #sources: TestSources
+  readonly #forgotten = new Set<string>()
   /** Runtimes that are open. */
   live = 0
   /** Set by a test: every `open` waits for it first. */
@@ -80,8 +81,13 @@ export class TestAgents implements Agents {
 
   async close(): Promise<void> {}
 
+  /** From now on there is no such source. */
+  forget(source: string): void {
+    this.#forgotten.add(source)
+  }
+
   #find({ source, name }: AgentRef): { readonly name: string; readonly agent: TestAgent } {
-    const agents = this.#sources[source] ?? {}
+    const agents = this.#forgotten.has(source) ? {} : (this.#sources[source] ?? {})
     const found = name ?? Object.keys(agents)[0] ?? ''
     const agent = agents[found]
     if (agent === undefined) throw new Refusal('unknown_agent')

@@ -97,6 +97,7 @@ function view(store: Store, ids: readonly string[], source: string) {
       newest: store.items(id, { last: 2 }),
       runs: store.runs(id, { limit: 2 }),
       inputs: store.inputs(id),
+      allInputs: store.allInputs(id, { limit: 9 }).entries,
       requests: store.requests(id, 'all'),
       open: store.requests(id, 'open'),
       keys: [0, 1, 2, 3].map((n) => store.key(id, `k${n}`)),

@@ -48,7 +48,7 @@ export function run(session_id: string, run_id: string, more: Partial<Run> = {})
 }
 
 export function input(session_id: string, id: string, state: InputRecord['state'] = 'queued'): InputRecord {
-  return { id, session_id, kind: 'steer', message: { content: `go ${id}` }, state, created_at: instant() }
+  return { id, session_id, kind: 'steer', message: { content: `go ${id}` }, state, place: 1, created_at: instant() }
 }
 
 export function request(session_id: string, id: string, state: Request['state'] = 'open'): Request {

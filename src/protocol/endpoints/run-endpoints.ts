@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { DetachedRunBody, RunBody } from '../input.ts'
+import { AcceptedInput, DetachedRunBody, RunBody, RunStart } from '../input.ts'
 import * as query from '../query.ts'
 import { Run } from '../run.ts'
 import { EventStream, endpoint } from './endpoint.ts'
@@ -33,7 +33,7 @@ export const runEndpoints = {
     path: '/api/sessions/:id/runs',
     summary: 'Starts a run that no connection is bound to.',
     body: DetachedRunBody,
-    answers: { 202: z.object({ run_id: z.string(), session_id: z.string(), first_seq: z.number().int() }) },
+    answers: { 202: z.union([RunStart, AcceptedInput]) },
     refuses: runRefusals(),
   }),
   listRuns: endpoint({
@@ -84,7 +84,7 @@ export const runEndpoints = {
   }),
 } as const
 
-function runRefusals() {
+export function runRefusals() {
   return [
     'unknown_session',
     'unknown_agent',
@@ -94,6 +94,8 @@ function runRefusals() {
     'invalid_model',
     'model_switch_unsupported',
     'session_busy',
+    'steer_queue_full',
+    'followup_queue_full',
     'too_many_runs',
   ] as const
 }

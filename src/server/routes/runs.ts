@@ -1,12 +1,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
-import type { OnDisconnect, Run, RunBody } from '../../protocol/protocol.ts'
+import type { IfBusy, OnDisconnect, RunBody } from '../../protocol/protocol.ts'
 import type { AgentRef } from '../../runtime/runtime.ts'
-import type { RunOptions, SessionManager } from '../../session-manager/session-manager.ts'
+import type { SessionManager, Submission, SubmitOptions } from '../../session-manager/session-manager.ts'
 import { nextLink } from '../link.ts'
 import { mutation } from '../mutation.ts'
 import { passedHeaders } from '../passed-headers.ts'
 import type { Handlers } from '../route.ts'
 import { EventStreamBody } from '../sse.ts'
+import { accepted, senderIn } from './inputs.ts'
 
 export interface RunRouteOptions {
   readonly onDisconnect: OnDisconnect
@@ -15,25 +16,29 @@ export interface RunRouteOptions {
 }
 
 export const runRoutes = (manager: SessionManager, { onDisconnect, isGuarded }: RunRouteOptions) => {
-  const start = async (id: string, agent: AgentRef, headers: IncomingHttpHeaders, options: RunOptions) => {
-    const { run } = await manager.runSession(id, agent, { ...options, headers: passedHeaders(headers, isGuarded) })
-    return { run }
+  const submit = async (id: string, agent: AgentRef, headers: IncomingHttpHeaders, options: SubmitOptions) => {
+    const { sent_by: sentBy } = senderIn(headers)
+    return manager.submit(id, agent, { ...options, sentBy, headers: passedHeaders(headers, isGuarded) })
   }
 
   /** Starts a run for the stream of its client; whoever has a key comes back with it, so that it goes on meanwhile. */
   const begin = (id: string, agent: AgentRef, { body, query, headers }: StreamCall, isKeyed: boolean) => {
     const { on_disconnect = onDisconnect } = query
+    const { if_busy = query.if_busy ?? 'reject', messages, model } = body
     const end = isKeyed ? 'continue' : on_disconnect
-    return start(id, agent, headers, { ...body, trigger: 'stream', onDisconnect: end })
+    const more = { ifBusy: if_busy, trigger: 'stream', onDisconnect: end } as const
+    return submit(id, agent, headers, { messages, model, ...more })
   }
 
   /** A stream that reads the run, and stops it when its client leaves, unless the run shall go on. */
-  const stream = async ({ run }: { readonly run: Run }, signal: AbortSignal): Promise<EventStreamBody> => {
-    const { session_id, run_id, on_disconnect } = run
-    const events = await manager.readRun(session_id, run_id, signal)
+  const stream = async (submission: Submission, signal: AbortSignal): Promise<EventStreamBody> => {
+    const { status, session_id, run } = submission
+    const events = await manager.readSubmission(submission, signal)
     const stop = { by: 'client_disconnect', reason: 'the client left the stream of the run' }
-    const cancel = () => manager.stopRun(session_id, stop, run_id)
-    return new EventStreamBody(events, on_disconnect === 'cancel' ? cancel : undefined)
+    const cancel = () => manager.stopRun(session_id, stop, run?.run_id)
+    // What waits in the queue, or is read by a run of somebody else, depends on no connection.
+    const isOurs = status === 'started' && run?.on_disconnect === 'cancel'
+    return new EventStreamBody(events, isOurs ? cancel : undefined)
   }
 
   return {
@@ -49,9 +54,9 @@ export const runRoutes = (manager: SessionManager, { onDisconnect, isGuarded }: 
       (outcome, { signal }) => stream(outcome, signal),
     ),
     startRun: mutation(
-      ({ params, headers, body: { agent, agent_name, ...rest } }) =>
-        start(params.id, { source: agent, name: agent_name || undefined }, headers, rest),
-      ({ run: { run_id, session_id, first_seq } }) => ({ run_id, session_id, first_seq }),
+      ({ params, headers, body: { agent, agent_name, if_busy, ...rest } }) =>
+        submit(params.id, { source: agent, name: agent_name || undefined }, headers, { ...rest, ifBusy: if_busy }),
+      (submission) => accepted(submission),
     ),
     listRuns: async ({ params, query, url, reply }) => {
       const { entries, next } = await manager.getRuns(params.id, query)
@@ -77,6 +82,6 @@ export const runRoutes = (manager: SessionManager, { onDisconnect, isGuarded }: 
 
 interface StreamCall {
   readonly body: RunBody
-  readonly query: { readonly on_disconnect?: OnDisconnect | undefined }
+  readonly query: { readonly on_disconnect?: OnDisconnect | undefined; readonly if_busy?: IfBusy | undefined }
   readonly headers: IncomingHttpHeaders
 }
