@@ -1,13 +1,31 @@
 import { z } from 'zod'
 import type { Agent } from '../agent-file/agent-file.ts'
-import { BuiltInToolset, builtInTool, CallFailure, readOnly, success, type Toolset } from '../tools/tools.ts'
+import type { ToolCall } from '../protocol/protocol.ts'
+import {
+  BuiltInToolset,
+  builtInTool,
+  CallFailure,
+  readFields,
+  readOnly,
+  success,
+  type Toolset,
+} from '../tools/tools.ts'
 import type { SharedWork } from './agent-at-work.ts'
 import { chosen, roster } from './delegation.ts'
+
+export const handoffName = 'handoff'
+
+/** The agent that a call which has succeeded hands the conversation over to. */
+export function handoffTarget({ function: { arguments: args = '' } }: ToolCall): string | undefined {
+  const read = readFields({}, args)
+  const agent = read.ok ? read.args.agent : undefined
+  return typeof agent === 'string' ? agent : undefined
+}
 
 /** The tool that lets another agent go on with the conversation. */
 export function handoffToolset(agents: readonly Agent[], work: () => SharedWork): Toolset {
   const handoff = builtInTool({
-    name: 'handoff',
+    name: handoffName,
     category: 'handoff',
     description: 'Hands the conversation over to another agent, who sees all of it and goes on with it.',
     args: z.strictObject({ agent: z.string().describe('The agent that goes on') }),

@@ -1,5 +1,6 @@
 import { newId, type Run, type StopReason, type Usage } from '../protocol/protocol.ts'
 import type { Resumption } from '../runtime/runtime.ts'
+import { EndsBelow } from './ends-below.ts'
 import { RunActivity } from './run-activity.ts'
 import { SafePoint } from './safe-point.ts'
 
@@ -37,13 +38,16 @@ export class ActiveRun {
   readonly safePoint = new SafePoint()
   /** What a former process has done of it. */
   readonly past: Resumption | undefined
+  /** What the tasks that it waits for have begun. */
+  readonly endsBelow: EndsBelow
   #state: Run
   /** Set by a stop: what the run did leaves the conversation with its end. */
   rollsBack = false
 
-  constructor(state: Run, past?: Resumption) {
+  constructor(state: Run, past?: Resumption, endsBelow = new EndsBelow([])) {
     this.#state = state
     this.past = past
+    this.endsBelow = endsBelow
   }
 
   get id(): string {

@@ -1,6 +1,7 @@
 import { type ForeignEvent, type Recovery, type RecoveryCause, Request, type Run } from '../protocol/protocol.ts'
 import type { Resumption } from '../runtime/runtime.ts'
 import type { SessionRecord } from '../store/store.ts'
+import { EndsBelow } from './ends-below.ts'
 import { applyRules } from './queue-rules.ts'
 import { settled } from './requests.ts'
 import { type RunPast, runPast } from './run-past.ts'
@@ -92,9 +93,10 @@ export function takeUp(state: SessionState, run: Run): TakenUp {
   state.recount()
   const past = runPast(state, run)
   const to_seq = log.head
+  const endsBelow = new EndsBelow(past.below)
   tellBelow(
     state,
-    past.below.filter((event) => !goesOn(state, event)),
+    endsBelow.take((event) => !goesOn(state, event)),
   )
   const message_id = closePartial(state, run, past)
   const cause: RecoveryCause = handed_over ? 'handover' : 'crash'
@@ -115,13 +117,15 @@ export function takeUp(state: SessionState, run: Run): TakenUp {
   state.requests.restore(run_id, state.around.store.requests(state.id, 'all'))
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
-  return { run: now, past, cause }
+  return { run: now, past, endsBelow, cause }
 }
 
 /** A run as it goes on, what it had done, and why it was left. */
 export interface TakenUp {
   readonly run: Run
   readonly past: Resumption
+  /** Of tasks that go on. */
+  readonly endsBelow: EndsBelow
   readonly cause: RecoveryCause
 }
 
@@ -129,7 +133,8 @@ function closePartial(state: SessionState, { run_id }: Run, { partial }: RunPast
   return partial === undefined ? undefined : state.addMessage(interrupted(partial), run_id).id
 }
 
-function tellBelow(state: SessionState, events: readonly ForeignEvent[]): void {
+/** Tells what became of tasks that do not tell it themselves. */
+export function tellBelow(state: SessionState, events: readonly ForeignEvent[]): void {
   for (const event of events) {
     state.recorder.foreignEvent({ ...event, ...storedEnd(state, event), timestamp: new Date().toISOString() })
   }

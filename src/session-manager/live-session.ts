@@ -178,7 +178,8 @@ export class LiveSession {
     const { rootRunId } = parent
     this.#state.workFor(parent.state, rootRunId, parent.tells)
     this.#state.around.slots.takeBeyond()
-    return this.#control.begin({ ...plan, rootRunId, messages: [] }, (runId) => this.#state.addTask(text, runId))
+    const begin = { ...plan, rootRunId, messages: [], after: () => parent.state.recorder.settled() }
+    return this.#control.begin(begin, (runId) => this.#state.addTask(text, runId))
   }
 
   /** From now on the session works for nobody. */
@@ -237,9 +238,10 @@ export class LiveSession {
       return
     }
     const { cause, ...taken } = takeUp(this.#state, left)
-    const lease = () => task?.lease ?? this.#gate.leaseCurrent()
+    const lease = async () => (await task?.lease)?.() ?? this.#gate.leaseCurrent()
     const run = this.#control.resume(taken, {
-      getReady: (again) => readyAgain(this.#state, again, { asks: fate === 'ask', cause, lease }),
+      getReady: (again) =>
+        readyAgain(this.#state, again, { asks: fate === 'ask' && task?.lease === undefined, cause, lease }),
       work: left.trigger === 'compaction' ? compactAgain(left) : undefined,
       onEnd: task?.onEnd,
     })

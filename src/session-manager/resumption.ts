@@ -25,9 +25,12 @@ export async function readyAgain(
   const { signal } = run
   if (cause === 'crash') await wait(delayOf(run.state, state.around.recovery.delayMs), undefined, { signal })
   if (asks) await ask(state, run, cause)
+  const leasing = lease()
   try {
-    return await unlessAborted(lease(), signal)
+    return await unlessAborted(leasing, signal)
   } catch (cause) {
+    // It may come when nobody wants it any longer.
+    leasing.then(({ release }) => release()).catch(() => {})
     if (!(cause instanceof Refusal)) throw cause
     throw new RunFailure('agent_unavailable', cause.message, { cause })
   }

@@ -9,7 +9,7 @@ import {
 } from '../protocol/protocol.ts'
 import { type AgentRef, type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
 import { ActiveRun, newRun, RunStopped, type StopRequest } from './active-run.ts'
-import { isTakenUp, type TakenUp } from './left-run.ts'
+import { isTakenUp, type TakenUp, tellBelow } from './left-run.ts'
 import { type NextRun, NextRuns } from './next-runs.ts'
 import { applyRules } from './queue-rules.ts'
 import { type QueueRuns, QueueStart } from './queue-start.ts'
@@ -54,6 +54,8 @@ export interface RunPlan {
   readonly rootRunId?: string | undefined
   /** Of the request behind the run; none for one that the queue starts. */
   readonly headers?: Readonly<Record<string, string>> | undefined
+  /** What must be safe besides before it begins its work. */
+  readonly after?: (() => Promise<void>) | undefined
   /** Is called in the breath in which the run ends. */
   readonly onEnd?: ((run: Run) => void) | undefined
 }
@@ -156,14 +158,20 @@ export class RunControl {
     for (const message of plan.messages) this.#state.addUserMessage(message, run.id)
     recorder.event({ type: 'stream_started', agent_name: agent.name }, run.id)
     recorder.save({ kind: 'run.put', run: run.state })
-    this.#driving = this.#drive(run, { ...plan, getReady: async () => lease })
+    this.#driving = this.#drive(run, {
+      ...plan,
+      getReady: async () => {
+        await plan.after?.()
+        return lease
+      },
+    })
     this.#begun.resolve()
     return run
   }
 
   /** Goes on with a run of a former process, beyond the limit of runs: it was accepted. */
-  resume({ run: state, past }: Pick<TakenUp, 'run' | 'past'>, plan: ResumePlan): ActiveRun {
-    const run = new ActiveRun(state, past)
+  resume({ run: state, past, endsBelow }: Omit<TakenUp, 'cause'>, plan: ResumePlan): ActiveRun {
+    const run = new ActiveRun(state, past, endsBelow)
     run.activity.recover()
     this.#current = run
     this.#state.around.slots.takeBeyond()
@@ -287,8 +295,9 @@ export class RunControl {
   async #carryOut(run: ActiveRun, { getReady, headers = {}, work }: Drive, held: Held): Promise<Ending> {
     try {
       await this.#state.recorder.settled()
-      const lease = await getReady(run)
+      const lease = await this.#ready(run, getReady)
       held.lease = lease
+      if (this.#state.around.isLeaving()) await this.#pauseIfSafe(run)
       const { runtime, source } = lease
       run.activity.begin(runtime.patience)
       const tasks = this.tasks.of(run, source, headers)
@@ -296,6 +305,16 @@ export class RunControl {
       return { reason: await this.#record(run, work?.(context, runtime) ?? runtime.run(context)) }
     } catch (cause) {
       return run.signal.aborted ? { reason: 'canceled' } : this.#judge(cause)
+    }
+  }
+
+  /** A run that has not gone on yet would lose nothing. */
+  async #ready(run: ActiveRun, getReady: Drive['getReady']): Promise<RuntimeLease> {
+    this.#isPaused = run.past !== undefined
+    try {
+      return await getReady(run)
+    } finally {
+      this.#isPaused = false
     }
   }
 
@@ -312,6 +331,9 @@ export class RunControl {
         // It was left behind: whatever it tells now is about a run that has ended.
         if (this.#current !== run) return 'canceled'
         run.safePoint.note(step.value)
+        // Whatever was open has been asked again by now, or never will be.
+        if (run.past !== undefined && run.safePoint.isAnswering)
+          this.#state.requests.expireOrphans('asker_gone', () => true)
         recordEvent(this.#state, run, step.value)
         const { pressure } = this.#state.recorder
         if (pressure !== undefined) await pressure
@@ -373,6 +395,9 @@ export class RunControl {
     if (ending.detached !== undefined) {
       recorder.event({ type: 'run_detached', reason: ending.detached, agent_name }, run.id)
     }
+    // Of tasks that were to go on and did not come to it.
+    const open = run.endsBelow.take(() => true)
+    tellBelow(this.#state, open)
     const last = recorder.event({ type: 'stream_stopped', reason: ending.reason, agent_name }, run.id)
     recorder.save({ kind: 'run.put', run: run.end(ending.reason, last, ending.error) })
     this.#current = undefined

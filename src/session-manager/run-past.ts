@@ -73,11 +73,17 @@ class Past {
   }
 
   note(seq: number, event: ForeignEvent): void {
-    if (event.type === 'budget_usage') {
-      for (const usage of BudgetUsage.array().parse(event.budgets)) this.#budgets.set(usage.name, usage)
-    }
+    const { run_id, root_run_id } = this.#run
+    const isOwn = event.run_id === run_id
+    // Tasks spend from the same budgets. What somebody else tells in this log means nothing here.
+    if (event.type === 'budget_usage' && (isOwn || event.root_run_id === (root_run_id ?? run_id)))
+      this.#noteBudgets(event)
     if (event.session_id !== this.#sessionId) this.#noteBelow(event)
-    else if (event.run_id === this.#run.run_id) this.#noteOwn(seq, event)
+    else if (isOwn) this.#noteOwn(seq, event)
+  }
+
+  #noteBudgets({ budgets }: ForeignEvent): void {
+    for (const usage of BudgetUsage.array().parse(budgets)) this.#budgets.set(usage.name, usage)
   }
 
   #noteOwn(seq: number, event: ForeignEvent): void {

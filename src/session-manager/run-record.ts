@@ -15,8 +15,6 @@ export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeE
       state.count({ cost: event.cost })
       return
     case 'message_added': {
-      // What the run had asked before it was taken up again, and has not asked again, nobody waits for.
-      if (run.past !== undefined) state.requests.expireOrphans('asker_gone', ({ run_id }) => run_id === run.id)
       if (event.message.message.role === 'assistant') state.transcript.finishPartial()
       const { usage, cost = 0 } = event.message.message
       if (usage !== undefined) spend(state, run, usage, cost)
@@ -57,5 +55,7 @@ export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeE
 
 function spend(state: SessionState, run: ActiveRun, usage: Usage, cost: number): void {
   run.spend(usage, cost)
+  // So that what it has spent is known wherever it goes on.
+  state.recorder.save({ kind: 'run.put', run: run.state })
   state.count({ spent: spendingOf(usage, cost) })
 }

@@ -16,12 +16,18 @@ export class SafePoint {
         this.#isAnswering = false
         break
       case 'tool_call':
-        this.#atWork.add(event.tool_call.id ?? '')
+        // It only passes on a question, which the next process finds open.
+        if (event.tool_definition.category !== 'user_prompt') this.#atWork.add(event.tool_call.id ?? '')
         break
       case 'tool_call_response':
         this.#atWork.delete(event.tool_call_id)
         break
     }
+  }
+
+  /** The model has begun to say something. */
+  get isAnswering(): boolean {
+    return this.#isAnswering
   }
 
   /** Nothing would be lost, but for calls of tools that keep what they do themselves. */

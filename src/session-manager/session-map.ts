@@ -9,12 +9,17 @@ const sweepEveryMs = 15_000
 const unusedForMs = 60_000
 /** After so long without a run the toolsets of a session are stopped. */
 const idleForMs = 10 * 60_000
+/** Between a commit that failed and the next attempt to take up what it has stopped. */
+const takeUpAfterMs = 1000
 
 /** The sessions that are loaded: the one map that is keyed by session id. */
 export class SessionMap {
   readonly #around: Surroundings
   readonly #loaded = new Map<string, LiveSession>()
   readonly #sweeper: NodeJS.Timeout
+  /** The next look for runs whose commit has failed. */
+  #takingUp: NodeJS.Timeout | undefined
+  #isClosed = false
 
   constructor(around: Omit<Surroundings, 'add' | 'find' | 'peek' | 'below'>) {
     this.#around = {
@@ -111,7 +116,9 @@ export class SessionMap {
 
   /** Leaves every session as it is. */
   async close(): Promise<void> {
+    this.#isClosed = true
     clearInterval(this.#sweeper)
+    clearTimeout(this.#takingUp)
     // First of all, so that no log tells what others do because their run goes.
     for (const session of this.loaded) session.stopRecording()
     await Promise.all(this.loaded.map((session) => session.leave()))
@@ -128,6 +135,27 @@ export class SessionMap {
 
   #drop(session: LiveSession): void {
     if (this.#loaded.get(session.id) === session) this.#loaded.delete(session.id)
+    if (session.isLost) this.#takeUpSoon()
+  }
+
+  /** A run whose commit has failed goes on, also when nobody asks for its session. */
+  #takeUpSoon(): void {
+    if (this.#isClosed || this.#takingUp !== undefined) return
+    this.#takingUp = setTimeout(() => this.#takeUp(), takeUpAfterMs).unref()
+  }
+
+  #takeUp(): void {
+    this.#takingUp = undefined
+    // The next process takes them up.
+    if (this.#around.isLeaving()) return
+    try {
+      // One that cannot be committed now is dropped, and taken up later.
+      for (const { session_id } of this.#around.store.unfinishedRuns()) this.find(session_id)
+    } catch (failure) {
+      // What is wrong with one of them is no matter of time.
+      if (!(failure instanceof Refusal)) this.#around.onDefect(failure)
+      else this.#takeUpSoon()
+    }
   }
 }
 

@@ -19,6 +19,9 @@ import { isAnswer, lastText } from './transcript.ts'
 /** Of the sessions that carried out tasks, the newest that are looked at. */
 const mostRemembered = 100
 
+/** Opens what carries out a task; whoever calls it releases that. */
+type Open = () => RuntimeLease
+
 /** A task that goes on. */
 export interface RunningTask {
   readonly session: LiveSession
@@ -27,14 +30,14 @@ export interface RunningTask {
   /** The run that waits for it; `undefined` when nobody does. */
   readonly waiting: ActiveRun | undefined
   /** Of a task that goes on after a restart: its runtime comes when the run that waits for it has come to it again. */
-  readonly adopted?: PromiseWithResolvers<RuntimeLease> | undefined
+  readonly adopted?: PromiseWithResolvers<Open> | undefined
 }
 
 /** A task that goes on after a restart. */
 export interface ExpectedTask {
   readonly parent: Parent
   /** Comes when the run that waits for it has come to it again; `undefined` when nobody waits. */
-  readonly lease: Promise<RuntimeLease> | undefined
+  readonly lease: Promise<Open> | undefined
   /** It goes on in this run. */
   begun(run: ActiveRun): void
   /** Is called in the breath in which the run ends. */
@@ -100,13 +103,17 @@ export class SessionTasks {
     const { task_of } = session.record
     const waiting = this.#state.around.peek(this.#state.id)?.runs.current
     const isBackground = left.trigger === 'background'
-    if (task_of === undefined || this.#over.has(session.id)) return undefined
+    // People may run the session of a task themselves.
+    if (!isBackground && left.trigger !== 'delegation') return undefined
+    if (task_of === undefined || this.#over.has(session.id) || !this.#knows(session.id)) return undefined
     if (!isBackground && (waiting?.past === undefined || waiting.id !== task_of.run_id)) return undefined
-    const adopted = isBackground ? undefined : Promise.withResolvers<RuntimeLease>()
+    // Its end was told above in a process before, and could not be stored below.
+    if (waiting?.past?.completed.has(session.id) === true) return undefined
+    const adopted = isBackground ? undefined : Promise.withResolvers<Open>()
     adopted?.promise.catch(() => {})
     const { call_id: callId } = task_of
     return {
-      parent: this.#parentOf(left.root_run_id ?? task_of.run_id, isBackground),
+      parent: this.#parentOf(left.root_run_id ?? task_of.run_id, isBackground ? undefined : waiting),
       lease: adopted?.promise,
       begun: (run) => this.#add({ session, run, callId, waiting: isBackground ? undefined : waiting, adopted }),
       onEnd: (run) => this.#end(session, run, task_of),
@@ -163,7 +170,7 @@ export class SessionTasks {
     const task: RunningTask = {
       session,
       run: session.beginTask(text, {
-        parent: this.#parentOf(run.state.root_run_id ?? run.id, isBackground),
+        parent: this.#parentOf(run.state.root_run_id ?? run.id, isBackground ? undefined : run),
         lease: leaseOf(runtime, source),
         headers,
         trigger: isBackground ? 'background' : 'delegation',
@@ -177,8 +184,9 @@ export class SessionTasks {
     return viewOf(session.id, session.record.agent?.name ?? '', task.run.state, session.views.lastText)
   }
 
-  #parentOf(rootRunId: string, isBackground: boolean): Parent {
-    const tells = ({ type }: ForeignEvent): boolean => (isBackground ? costs.has(type) : !own.has(type))
+  #parentOf(rootRunId: string, waiting: ActiveRun | undefined): Parent {
+    const tells = (event: ForeignEvent): boolean =>
+      waiting === undefined ? costs.has(event.type) : !own.has(event.type) && waiting.endsBelow.passes(event)
     return { state: this.#state, rootRunId, tells }
   }
 
@@ -191,22 +199,32 @@ export class SessionTasks {
   /** The task that the same call has begun in a former process: it goes on, or has ended meanwhile. */
   #findAgain(run: ActiveRun, source: string, { callId, isBackground, open }: Delegation): Task | undefined {
     if (run.past === undefined) return undefined
-    const { items } = this.#state.transcript
-    const last = items.findLastIndex(({ body }) => body.kind === 'message' && isAnswer(body.message))
-    const found = items.slice(last + 1).flatMap(({ body }) => {
-      const session = body.kind === 'sub_session' ? this.#state.around.find(body.session_id) : undefined
-      const origin = session?.record.task_of
-      return session !== undefined && origin?.call_id === callId && origin.run_id === run.id ? session : []
-    })
-    const session = found.find(({ id }) => !this.#adopted.has(id))
+    const session = this.#begunBy(run, callId)
     if (session === undefined) return undefined
     this.#adopted.add(session.id)
     const task = this.#find(session.id)
-    if (task?.adopted !== undefined) task.adopted.resolve(leaseOf(open(), source))
+    if (task?.adopted !== undefined) task.adopted.resolve(() => leaseOf(open(), source))
     else if (!isBackground && task === undefined && !run.past.completed.has(session.id))
       this.#tellEnd(session, run.id, true)
     const ended = task?.run.state ?? this.#storedRun(session.id)
     return ended && this.#view(session.id, ended)
+  }
+
+  /** The session that a call of the last answer has begun: models may use the id of a call again. */
+  #begunBy(run: ActiveRun, callId: string): LiveSession | undefined {
+    const { items } = this.#state.transcript
+    const last = items.findLastIndex(({ body }) => body.kind === 'message' && isAnswer(body.message))
+    const begun = items.slice(last + 1).flatMap(({ body }) => {
+      return body.kind === 'sub_session' && !this.#adopted.has(body.session_id) ? body.session_id : []
+    })
+    return begun
+      .flatMap((id) => this.#state.around.find(id) ?? [])
+      .find(({ record: { task_of } }) => task_of?.call_id === callId && task_of.run_id === run.id)
+  }
+
+  /** Sessions commit one by one: one may be there that this one knows nothing of. It has not begun its work. */
+  #knows(id: string): boolean {
+    return this.#state.transcript.items.some(({ body }) => body.kind === 'sub_session' && body.session_id === id)
   }
 
   /** In the breath in which the run of a task ends. */

@@ -9,7 +9,7 @@ import { Client } from '../server/client.ts'
 import { eventsOf, isOfType, until } from '../server/frames.ts'
 import { request } from '../server/raw.ts'
 import { tempDir } from '../store/temp-dir.ts'
-import { createSession, House, scripted, snapshotOf, startRun, user } from './house.ts'
+import { createSession, House, logOf, scripted, snapshotOf, startRun, user } from './house.ts'
 import { serve } from './program.ts'
 import { readEvents } from './resuming-reader.ts'
 
@@ -31,17 +31,28 @@ async function stuckSession(client: Client): Promise<{ readonly id: string; read
   return { id, seen }
 }
 
-/** What everybody sees of a run whose process ended before it did. */
-async function checkInterrupted(client: Client, id: string, seen: number): Promise<void> {
-  const { frames } = await readEvents(client.url, id)
-  expect(frames.slice(seen).map(({ event }) => event)).toMatchObject([
-    { type: 'message_added', message: { message: { content: 'I was about to ', finish_reason: 'interrupted' } } },
-    { type: 'error', code: 'interrupted' },
-    { type: 'stream_stopped', reason: 'interrupted' },
-  ])
+/** What everybody sees of a run whose process ended before it did: it goes on, until somebody stops it. */
+async function checkRecovered(
+  client: Client,
+  id: string,
+  seen: number,
+  recovered: { readonly attempt: number; readonly cause: string },
+): Promise<void> {
+  const tail = eventsOf(await client.open('getEvents', { params: { id }, query: { since: `${seen}` } }))
+  const partial = await until(tail, isOfType('message_added'))
+  expect(partial).toMatchObject({
+    id: seen + 1,
+    event: { message: { message: { content: 'I was about to ', finish_reason: 'interrupted' } } },
+  })
+  expect(await until(tail, isOfType('run_recovered'))).toMatchObject({ id: seen + 2, event: recovered })
+  // The cut answer is a message of its own, and the next one begins anew.
+  expect((await until(tail, isOfType('agent_choice'))).event?.content).toBe('I ')
+  await tail.return()
   const [run] = Runs.parse((await client.call('listRuns', { params: { id } })).body)
-  expect(run).toMatchObject({ status: 'interrupted', reason: 'interrupted', last_seq: seen + 3 })
-  expect(await snapshotOf(client, id)).toMatchObject({ streaming: false, last_event_seq: seen + 3 })
+  expect(run).toMatchObject({ status: 'running', ...(recovered.attempt > 1 ? { attempt: recovered.attempt } : {}) })
+  expect((await logOf(client, id)).filter(({ type }) => type === 'stream_started')).toHaveLength(1)
+  expect((await client.call('cancelRun', { params: { id } })).status).toBe(200)
+  expect(await snapshotOf(client, id)).toMatchObject({ streaming: false })
 }
 
 describe('A backup by VACUUM INTO while the server runs', () => {
@@ -68,13 +79,13 @@ describe('A backup by VACUUM INTO while the server runs', () => {
       expect(messages?.[1]?.message.content).toBe(`You said number ${n}`)
       await startRun(restored.client, id, 'quick')
     }
-    await checkInterrupted(restored.client, stopped, seen)
+    await checkRecovered(restored.client, stopped, seen, { attempt: 2, cause: 'crash' })
     expect(await snapshotOf(client, stopped)).toMatchObject({ streaming: true })
   })
 })
 
 describe('A run that does not end', () => {
-  test('within the grace period is ended by the next process, and its reader resumes', async () => {
+  test('within the grace period is handed over to the next process, and its reader resumes', async () => {
     await using house = await House.open({ files: { quick, stuck }, settings: { shutdownGrace: '1s' } })
     const { id, seen } = await stuckSession(house.client)
     const tail = eventsOf(await house.client.open('getEvents', { params: { id }, query: { since: `${seen}` } }))
@@ -84,12 +95,12 @@ describe('A run that does not end', () => {
     await house.restart()
     // A shutdown is not the end of the session: whoever reads comes back.
     expect(await tail.next()).toEqual({ done: true, value: undefined })
-    await checkInterrupted(house.client, id, seen)
+    await checkRecovered(house.client, id, seen, { attempt: 1, cause: 'handover' })
     const { body } = await house.client.call('getQueue', { params: { id } })
     expect(body).toMatchObject({ followup: { depth: 1 } })
   })
 
-  test('before its process is killed is ended by the next process', async () => {
+  test('before its process is killed goes on in the next process', async () => {
     const dir = tempDir()
     await using files = await House.open({ files: { quick, stuck } })
     const database = join(dir, 'sessions.db')
@@ -97,7 +108,8 @@ describe('A run that does not end', () => {
     const { id, seen } = await stuckSession(new Client(await first.url))
     first.kill('SIGKILL')
     await first.exit
-    await checkInterrupted(new Client(await serve(files.agents, database).url), id, seen)
+    const next = new Client(await serve(files.agents, database).url)
+    await checkRecovered(next, id, seen, { attempt: 2, cause: 'crash' })
   })
 })
 

@@ -239,31 +239,37 @@ describe('A task that an agent hands over', () => {
     expect(a).toBe('no way')
   })
 
-  test('is ended as interrupted after a restart, in its own log and in that of its parent', async () => {
+  test('goes on after a restart, with the question that it has put', async () => {
     const it = team({
-      root: { agent: { sub_agents: ['worker'] }, turns: [[transfers('worker', 'work')]] },
-      worker: { agent: shell, turns: [[{ text: 'hm' }, sh('touch x')]] },
+      root: { agent: { sub_agents: ['worker'] }, turns: [[transfers('worker', 'work')], [{ text: 'all done' }]] },
+      worker: { agent: shell, turns: [[{ text: 'hm' }, sh('echo x >> x')], [{ text: 'worked' }]] },
     })
     await using house = await House.open({ files: { it }, variables })
     const { id, watch } = await begun(house, { safety_policy: 'balanced' })
-    const { session_id } = await watch.untilType('tool_call_confirmation')
+    const { session_id, request_id } = await watch.untilType('tool_call_confirmation')
     await watch[Symbol.asyncDispose]()
     await house.restart()
     const { client } = house
     const childId = String(session_id)
+    const body = { confirmation: 'approve', request_id }
+    await using again = await watchLog(client, id)
+    expect((await client.call('resume', { params: { id }, body })).status).toBe(200)
+    await again.until(is('stream_stopped', id))
     const log = await logOf(client, id)
-    const ends = log
-      .filter(({ type }) => type === 'stream_stopped')
-      .map(({ session_id, reason }) => [session_id, reason])
-    expect(ends).toEqual([
-      [childId, 'interrupted'],
-      [id, 'interrupted'],
+    const of = (type: string) => log.filter((event) => event.type === type)
+    expect(of('stream_stopped').map(({ session_id, reason }) => [session_id, reason])).toEqual([
+      [childId, 'normal'],
+      [id, 'normal'],
     ])
-    expect(log.filter(({ type }) => type === 'request_settled')).toMatchObject([
-      { session_id: childId, request: { state: 'expired' } },
+    expect(of('run_recovered').map(({ session_id, cause }) => [session_id, cause])).toEqual([
+      [id, 'handover'],
+      [childId, 'handover'],
     ])
-    expect((await logOf(client, childId)).at(-1)).toMatchObject({ type: 'stream_stopped', reason: 'interrupted' })
-    expect(await runOf(client, childId)).toMatchObject({ status: 'interrupted' })
+    expect(of('request_opened')).toHaveLength(1)
+    expect(of('request_settled')).toMatchObject([{ session_id: childId, request: { state: 'answered' } }])
+    expect(of('sub_session_completed')).toHaveLength(1)
+    expect(await runOf(client, childId)).toMatchObject({ status: 'completed' })
+    expect(await saidIn(client, id)).toContain('all done')
     expect((await client.call('listRequests', { params: { id } })).body).toEqual([])
   })
 

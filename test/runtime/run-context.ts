@@ -39,7 +39,8 @@ export function assistant(content: string, more: Partial<Message['message']> = {
   return { agent_name: 'root', message: { role: 'assistant', content, ...more } }
 }
 
-export interface SessionOptions extends Partial<Pick<RunContext, 'untitled' | 'tasks' | 'headers' | 'resumed'>> {
+export interface SessionOptions
+  extends Partial<Pick<RunContext, 'untitled' | 'tasks' | 'headers' | 'resumed' | 'committed'>> {
   readonly model?: string | undefined
   /** What the session has spent before. */
   readonly spent?: Spending
@@ -91,7 +92,7 @@ export function session(history: readonly (Message | Item)[], more: SessionOptio
     modelOf: () => more.model,
     conversation: 'a conversation',
     resumed: more.resumed,
-    committed: async () => {},
+    committed: more.committed ?? (async () => {}),
     headers: more.headers ?? {},
     untitled: more.untitled ?? false,
     settings: () => ({

@@ -14,6 +14,7 @@ const steps: readonly FamilyStep[] = [
   'delegate',
   'background',
   'recalled',
+  'again',
 ]
 const which = fc.nat(9)
 

@@ -1,11 +1,11 @@
 import { expect } from 'vitest'
-import { newId, Refusal } from '../../src/protocol/protocol.ts'
+import { newId, type Recovery, Refusal } from '../../src/protocol/protocol.ts'
 import { RunFailure } from '../../src/runtime/runtime.ts'
 import type { Store } from '../../src/store/store.ts'
 import { build, codeOf, eventsOf, type House, patience, readLog } from './house.ts'
 import { approval, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
 
-export type FamilyStep = 'say' | 'answer' | 'ask' | 'end' | 'fail' | 'delegate' | 'background' | 'recalled'
+export type FamilyStep = 'say' | 'answer' | 'ask' | 'end' | 'fail' | 'delegate' | 'background' | 'recalled' | 'again'
 
 export type FamilyCommand =
   | { readonly do: 'step'; readonly step: FamilyStep; readonly which: number }
@@ -16,6 +16,13 @@ export type FamilyCommand =
   | { readonly do: 'breathe'; readonly ticks: number }
   | { readonly do: 'fault'; readonly fault: 'refused' | 'unknown' }
   | { readonly do: 'hold' | 'release' | 'crash' | 'restart' }
+
+/** A call that hands over a task. */
+interface Handed {
+  readonly callId: string
+  readonly isBackground: boolean
+  readonly recall?: boolean
+}
 
 const slots = 3
 const deepest = 3
@@ -30,6 +37,8 @@ export class FamilyWorld {
   #worker = new Puppet()
   #open = 0
   #counter = 0
+  /** Calls that have handed over tasks, by the session they were made in. */
+  readonly #handed = new Map<string, Handed[]>()
   readonly #known = new Map<string, number>()
   #calls: Promise<unknown>[] = []
   /** No commit was lost, so that all figures must be right. */
@@ -42,8 +51,8 @@ export class FamilyWorld {
     this.#known.set(id, 0)
   }
 
-  static async create(real: Store): Promise<FamilyWorld> {
-    const house = await build(real, { ringCapacity: 8, maxConcurrentRuns: slots })
+  static async create(real: Store, recovery: Recovery): Promise<FamilyWorld> {
+    const house = await build(real, { ringCapacity: 8, maxConcurrentRuns: slots, recovery })
     const { id } = await house.manager.createSession()
     return new FamilyWorld(real, house, id)
   }
@@ -149,14 +158,24 @@ export class FamilyWorld {
       ask: () => run.ask(approval(name)).catch(() => {}),
       end: () => run.end(),
       fail: () => run.fail(new RunFailure('model_error', 'down')),
-      delegate: () => this.#delegate(run, { isBackground: false }),
-      background: () => this.#delegate(run, { isBackground: true }),
-      recalled: () => this.#delegate(run, { isBackground: true, recall: true }),
+      delegate: () => this.#delegate(run, { callId: newId(), isBackground: false }),
+      background: () => this.#delegate(run, { callId: newId(), isBackground: true }),
+      recalled: () => this.#delegate(run, { callId: newId(), isBackground: true, recall: true }),
+      again: () => this.#delegateAgain(run),
     }
     steps[step]()
   }
 
-  #delegate({ context }: PuppetRun, more: { readonly isBackground: boolean; recall?: boolean }): void {
+  /** A run that goes on carries out calls again that had begun. */
+  #delegateAgain(run: PuppetRun): void {
+    const handed = run.context.resumed === undefined ? [] : (this.#handed.get(run.context.conversation) ?? [])
+    const call = handed.shift()
+    if (call !== undefined) this.#delegate(run, call)
+  }
+
+  #delegate({ context }: PuppetRun, handed: Handed): void {
+    const calls = this.#handed.get(context.conversation) ?? []
+    this.#handed.set(context.conversation, [...calls, handed])
     const depth = (this.#known.get(context.conversation) ?? 0) + 1
     if (depth > deepest) return
     const worker = this.#worker
@@ -169,7 +188,7 @@ export class FamilyWorld {
         },
       }
     }
-    const begun = context.tasks.begin({ ...more, open, task: 'work', title: 'work', callId: newId() })
+    const begun = context.tasks.begin({ ...handed, open, task: 'work', title: 'work' })
     const noted = begun.then(
       ({ id }) => this.#known.set(id, depth),
       () => {},
@@ -223,6 +242,13 @@ export class FamilyWorld {
     expect(log.map(({ seq }) => seq)).toEqual(log.map((_, index) => index + 1))
     const runs = (type: string) => log.flatMap(({ event }) => (event.type === type ? [String(event.run_id)] : []))
     expect(runs('stream_stopped').sort()).toEqual(runs('stream_started').sort())
+    const goesOn = new Set<unknown>()
+    for (const { event } of log) {
+      if (event.type === 'stream_started') goesOn.add(event.run_id)
+      if (event.type === 'stream_stopped') goesOn.delete(event.run_id)
+      if (event.type === 'run_recovered')
+        expect([goesOn.has(event.run_id), Number(event.attempt) <= 3]).toEqual([true, true])
+    }
     const requests = (type: 'request_opened' | 'request_settled') => eventsOf(log, type).map(({ request }) => request)
     const settled = requests('request_settled')
     expect(settled.map((request) => request.id).sort()).toEqual(

@@ -31,7 +31,7 @@ it('shows whoever has a snapshot and the tail what a snapshot shows, whatever ha
     fc.asyncProperty(
       fc.array(fc.tuple(fc.oneof(...stormy), glance), { minLength: 20, maxLength: 60, size: 'max' }),
       async (all: readonly (readonly [FamilyCommand, { readonly looks: boolean; readonly most: number }])[]) => {
-        const world = await FamilyWorld.create(store)
+        const world = await FamilyWorld.create(store, 'interrupt')
         const dashboard = new Dashboard(store)
         let next = dashboard.draw(1)
         for (const [command, { looks, most }] of all) {

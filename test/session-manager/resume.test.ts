@@ -13,7 +13,7 @@ import {
   typesOf,
   useStore,
 } from './house.ts'
-import { added, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
+import { added, elicitation, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
 
 const tool = { name: 'shell', category: '', parameters: {}, annotations: {}, outputSchema: null }
 
@@ -316,5 +316,129 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(log.map(({ seq }) => seq)).toEqual(log.map((_, index) => index + 1))
     expect(typesOf(log).filter((type) => type === 'stream_started')).toHaveLength(1)
     expect(await codeOf(next.manager.getRun(id, 'none'))).toBe('unknown_run')
+  })
+})
+
+describe('a run whose commit has failed', () => {
+  const house = useStore({ over: 'memory' })
+
+  it('goes on by itself, as soon as commits succeed again, though nobody asks for its session (M4, M6)', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { manager, store, puppet } = built
+    const { id, runId, run } = await running(built)
+    await run.answer('kept')
+    await manager.getSession(id)
+    // The second one is that of the run that goes on.
+    store.fail('refused', 'refused')
+    await run.say('lost')
+    await run.left
+    const again = await puppet.next()
+    expect(again.context.resumed).toMatchObject({ calls: 1, cut: undefined })
+    await again.end()
+    const { stops, run: ended } = await endOf(built, id, runId)
+    expect([stops, ended.attempt]).toEqual([['normal'], 2])
+    expect(eventsOf(await readLog(manager, id), 'run_recovered')).toHaveLength(1)
+  })
+})
+
+describe('a run that goes on', () => {
+  const house = useStore({ over: 'memory' })
+  const usage = { input_tokens: 5, output_tokens: 3, cached_input_tokens: 0, cached_write_tokens: 0 }
+
+  it('is still told what it has spent before', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { id, runId, run } = await running(built)
+    await run.answer('one', { usage, cost: 2 })
+    await built.manager.getSession(id)
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    await again.answer('two', { usage, cost: 1 })
+    await again.end()
+    const { run: ended } = await endOf(next, id, runId)
+    expect(ended).toMatchObject({ cost: 3, usage: { input_tokens: 10, output_tokens: 6 } })
+  })
+
+  it('is handed over at once while it waits for its next attempt', async () => {
+    const built = await house({ recovery: 'resume', recoveryDelayMs: 1_000_000 })
+    const { id } = await running(built)
+    const next = await built.crash()
+    await next.manager.drain(patience * 10)
+    expect(await next.manager.getRuns(id, { limit: 1 })).toMatchObject({ entries: [{ status: 'running', attempt: 2 }] })
+    const last = await next.restart()
+    await (await last.puppet.next()).end()
+    expect(await last.manager.waitStopped(id, patience)).toBe(true)
+    const recovered = eventsOf(await readLog(last.manager, id), 'run_recovered')
+    expect(recovered.map(({ attempt, cause }) => [attempt, cause])).toEqual([
+      [2, 'crash'],
+      [2, 'handover'],
+    ])
+  })
+
+  it('goes with its session when that is deleted while it waits for its next attempt', async () => {
+    const built = await house({ recovery: 'resume', recoveryDelayMs: 1_000_000 })
+    const { id } = await running(built)
+    const next = await built.crash()
+    expect(await next.manager.deleteSession(id, patience)).toEqual({ left: true })
+    expect(await codeOf(next.manager.getSession(id))).toBe('unknown_session')
+  })
+
+  it('settles what was asked and is not asked again as soon as the model answers', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { id, run } = await running(built)
+    run.ask(elicitation('where?')).catch(() => {})
+    await built.manager.getRequests(id)
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    expect(await next.manager.getRequests(id)).toHaveLength(1)
+    await again.say('so ')
+    expect(await next.manager.getRequests(id)).toEqual([])
+    const settled = eventsOf(await readLog(next.manager, id), 'request_settled')
+    expect(settled).toMatchObject([{ request: { state: 'expired', reason: 'asker_gone' } }])
+    await again.end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
+  })
+
+  it('begins a task anew whose parent has lost that it had begun', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { id, run } = await running(built)
+    built.store.hold(id)
+    const worker = new Puppet()
+    const delegation = {
+      open: () => runtimeOf('worker', worker),
+      task: 'work',
+      title: 'work',
+      callId: 'call-1',
+      isBackground: false,
+    }
+    run.context.tasks.begin(delegation).catch(() => {})
+    await built.store.flush()
+    // It does not begin its work before its parent is known to know of it.
+    expect(worker.active.size).toBe(0)
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    const task = await again.context.tasks.begin(delegation)
+    const work = await worker.next()
+    expect(work.context.conversation).toBe(task.id)
+    await work.end()
+    await again.end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
+    const log = await readLog(next.manager, id)
+    expect(eventsOf(log, 'stream_started')).toHaveLength(2)
+    expect(eventsOf(log, 'stream_stopped')).toHaveLength(2)
+  })
+
+  it('is not mistaken for a task when people run the session of a task themselves', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { id, run } = await running(built)
+    const { task, run: work } = await delegated(run)
+    await work.end()
+    await run.context.tasks.ended(task.id)
+    await built.manager.runSession(task.id, { source: 'hand' }, { messages: [] })
+    await built.puppet.next()
+    const next = await built.crash()
+    for (let count = 0; count < 2; count += 1) await (await next.puppet.next()).end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
+    expect(await next.manager.waitStopped(task.id, patience)).toBe(true)
+    expect(eventsOf(await readLog(next.manager, id), 'stream_stopped')).toHaveLength(2)
   })
 })

@@ -13,7 +13,11 @@ interface Waiting {
 
 /** A session as its state tables have it, and nothing more. */
 export interface Model {
+  /** A run goes on when its process has left it. */
+  readonly recovers: boolean
   hasRun: boolean
+  /** How often the last run was begun. */
+  attempt: number
   isRunning: boolean
   /** Inputs that wait, by kind, in their order. */
   readonly waiting: Record<InputKind, Waiting[]>
@@ -39,9 +43,22 @@ export interface Real {
   head: number
 }
 
-export function newModel(): Model {
+/** How often a run is begun at most. */
+const attempts = 3
+
+export function newModel(recovers: boolean): Model {
   const waiting = { steer: [], followup: [] }
-  return { hasRun: false, isRunning: false, waiting, said: [], saidBefore: 0, asked: [], texts: 0 }
+  return {
+    recovers,
+    attempt: 0,
+    hasRun: false,
+    isRunning: false,
+    waiting,
+    said: [],
+    saidBefore: 0,
+    asked: [],
+    texts: 0,
+  }
 }
 
 const isReady = ({ heldBy }: Waiting): boolean => heldBy === undefined
@@ -56,6 +73,7 @@ function begin(model: Model): void {
   for (const one of [...waiting.steer, ...waiting.followup]) if (one.heldBy !== 'client') one.heldBy = undefined
   model.hasRun = true
   model.isRunning = true
+  model.attempt = 1
   model.asked = []
   model.saidBefore = said.length
 }
@@ -323,8 +341,12 @@ class Restart extends Step {
 
   protected async carryOut(model: Model, real: Real): Promise<void> {
     real.house = await real.house[this.#how]()
-    if (model.isRunning) hold(model, ['steer', 'followup'], 'restart')
     real.run = undefined
+    if (model.isRunning && model.recovers && (this.#how === 'restart' || model.attempt < attempts)) {
+      if (this.#how === 'crash') model.attempt += 1
+      return
+    }
+    if (model.isRunning) hold(model, ['steer', 'followup'], 'restart')
     model.isRunning = false
     model.asked = []
   }

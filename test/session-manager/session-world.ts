@@ -1,5 +1,5 @@
 import { expect } from 'vitest'
-import { type InputKind, Refusal, type Request, type Snapshot } from '../../src/protocol/protocol.ts'
+import { type InputKind, type Recovery, Refusal, type Request, type Snapshot } from '../../src/protocol/protocol.ts'
 import { RunFailure } from '../../src/runtime/runtime.ts'
 import type { Store } from '../../src/store/store.ts'
 import { checkExplained } from './explained.ts'
@@ -71,8 +71,8 @@ export class SessionWorld {
     this.#id = id
   }
 
-  static async create(real: Store): Promise<SessionWorld> {
-    const house = await build(real, { ringCapacity: 8 })
+  static async create(real: Store, recovery: Recovery): Promise<SessionWorld> {
+    const house = await build(real, { ringCapacity: 8, recovery })
     const { id } = await house.manager.createSession()
     const world = new SessionWorld(real, house, id)
     world.#read()
@@ -432,6 +432,10 @@ function checkRuns(
       expect(current).toBeUndefined()
       expect(ends.has(event.run_id)).toBe(false)
       current = event.run_id
+    }
+    if (event.type === 'run_recovered') {
+      expect(event.run_id).toBe(current)
+      expect(event.attempt).toBeLessThanOrEqual(3)
     }
     if (event.type === 'stream_stopped') {
       expect(event.run_id).toBe(current)

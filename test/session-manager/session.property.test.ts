@@ -50,30 +50,40 @@ afterAll(async () => {
   remove()
 })
 
-it('keeps M1 to M6 under any commands, failed commits and crashes that lose what was not committed', async () => {
-  const seed = newSeed('a session')
-  await fc.assert(
-    fc.asyncProperty(fc.array(command, { maxLength: 60, size: 'max' }), async (commands) => {
-      const world = await SessionWorld.create(store)
-      for (const one of commands) await world.carryOut(one)
-      await world.settle()
-      expect(store.unfinishedRuns()).toEqual([])
-    }),
-    { numRuns: 500, seed },
-  )
-}, 120_000)
+const recoveries = ['interrupt', 'resume'] as const
 
-it('does what its state table says, command by command (M1, M2, M3, M4, M6)', async () => {
-  const seed = newSeed('the state table')
-  await fc.assert(
-    fc.asyncProperty(fc.commands(stepsOf(fc), { maxCommands: 40, size: 'max' }), async (commands) => {
-      const house = await build(store)
-      const { id } = await house.manager.createSession()
-      const real: Real = { house, id, run: undefined, head: 0 }
-      await fc.asyncModelRun(() => ({ model: newModel(), real }), commands)
-      await checkEnds(real)
-      await real.house.manager.close()
-    }),
-    { numRuns: 500, seed },
-  )
-}, 120_000)
+it.each(recoveries)(
+  'keeps M1 to M6 (%s) under any commands, failed commits and crashes that lose what was not committed',
+  async (recovery) => {
+    const seed = newSeed(`a session (${recovery})`)
+    await fc.assert(
+      fc.asyncProperty(fc.array(command, { maxLength: 60, size: 'max' }), async (commands) => {
+        const world = await SessionWorld.create(store, recovery)
+        for (const one of commands) await world.carryOut(one)
+        await world.settle()
+        expect(store.unfinishedRuns()).toEqual([])
+      }),
+      { numRuns: Number(process.env.RUNS ?? 500), seed },
+    )
+  },
+  120_000,
+)
+
+it.each(recoveries)(
+  'does what its state table says (%s), command by command (M1, M2, M3, M4, M6)',
+  async (recovery) => {
+    const seed = newSeed(`the state table (${recovery})`)
+    await fc.assert(
+      fc.asyncProperty(fc.commands(stepsOf(fc), { maxCommands: 40, size: 'max' }), async (commands) => {
+        const house = await build(store, { recovery })
+        const { id } = await house.manager.createSession()
+        const real: Real = { house, id, run: undefined, head: 0 }
+        await fc.asyncModelRun(() => ({ model: newModel(recovery === 'resume'), real }), commands)
+        await checkEnds(real)
+        await real.house.manager.close()
+      }),
+      { numRuns: Number(process.env.RUNS ?? 500), seed },
+    )
+  },
+  120_000,
+)

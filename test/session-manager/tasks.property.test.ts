@@ -5,13 +5,16 @@ import { calm, stormy } from './family-commands.ts'
 import { type FamilyCommand, FamilyWorld } from './family-world.ts'
 import { newSeed } from './house.ts'
 
-it.each([
+const weathers = [
   { weather: 'whatever people and agents do', commands: fc.oneof(...calm) },
   { weather: 'whatever fails and crashes besides', commands: fc.oneof(...stormy) },
-])(
-  'keeps sessions and those that work for them in step, $weather',
-  async ({ commands }) => {
-    const seed = newSeed('a family of sessions')
+]
+const recoveries = ['interrupt', 'resume'] as const
+
+it.each(weathers.flatMap((one) => recoveries.map((recovery) => ({ ...one, recovery }))))(
+  'keeps sessions and those that work for them in step ($recovery), $weather',
+  async ({ commands, recovery }) => {
+    const seed = newSeed(`a family of sessions (${recovery})`)
     await fc.assert(
       fc.asyncProperty(
         fc.array<FamilyCommand>(commands, { minLength: 30, maxLength: 80, size: 'max' }),
@@ -19,7 +22,7 @@ it.each([
           // Commits within a few ticks, so that most of what happens happens between them.
           const store = createMemoryStore()
           await store.open()
-          const world = await FamilyWorld.create(store)
+          const world = await FamilyWorld.create(store, recovery)
           for (const one of all) await world.carryOut(one)
           await world.settle()
         },

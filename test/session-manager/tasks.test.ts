@@ -96,16 +96,17 @@ describe.each(backends)('Tasks, over $over', (backend) => {
     expect(await manager.getRun(child, own.run_id)).toMatchObject({ status: 'completed' })
   })
 
-  test('tells of one that has ended before its beginning was committed above', async () => {
-    const { house, id, run } = await family()
+  test('lets one begin its work when its beginning is committed above too', async () => {
+    const { house, run } = await family()
     const worker = new Puppet()
-    house.store.hold(id)
+    house.store.hold(run.context.conversation)
     const begun = run.context.tasks.begin(taskOf(worker))
+    await breathe()
+    expect([worker.unseen, worker.active.size]).toEqual([0, 0])
+    house.store.release()
     const work = await worker.next()
     await work.answer('done')
     await work.end()
-    await breathe()
-    house.store.release()
     const { id: child } = await begun
     expect(await run.context.tasks.ended(child)).toMatchObject({ status: 'completed', output: 'done' })
   })

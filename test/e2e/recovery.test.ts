@@ -1,0 +1,147 @@
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test, vi } from 'vitest'
+import { Run } from '../../src/protocol/protocol.ts'
+import { sh } from '../runtime/tool-bench.ts'
+import { Client } from '../server/client.ts'
+import { tempDir } from '../store/temp-dir.ts'
+import { equipped, resultsIn } from './equipped.ts'
+import { createSession, House, logOf, startRun, user } from './house.ts'
+import { watchLog } from './log-watch.ts'
+import { serve } from './program.ts'
+import { team, transfers } from './team.ts'
+
+/** Notes that it began, and does not end while the file `hold` is there. */
+const slow = 'echo begun >> effects; while [ -e hold ]; do sleep 0.02; done; echo ended'
+const unknown = expect.stringContaining('It is unknown whether it took effect.')
+const last = [{ text: 'all done' }]
+
+interface Site extends AsyncDisposable {
+  readonly client: Client
+  readonly id: string
+  /** Where the tools work. */
+  readonly dir: string
+  effects(): number
+  /** Ends the server with a signal and starts the next one. */
+  next(signal: 'SIGKILL' | 'SIGTERM', options?: readonly string[]): Promise<Client>
+}
+
+/** The built program or its sources on an agent, with a detached run whose tool has begun to work. */
+async function site(file: string, options: readonly string[] = []): Promise<Site> {
+  const house = await House.open({ files: { it: file } })
+  const [dir, database] = [tempDir(), join(tempDir(), 'sessions.db')]
+  let server = serve(house.agents, database, options)
+  const client = new Client(await server.url)
+  writeFileSync(join(dir, 'hold'), '')
+  const id = await createSession(client, { safety_policy: 'autonomous', title: 'A title', working_dir: dir })
+  await startRun(client, id, 'it')
+  const effects = () =>
+    existsSync(join(dir, 'effects')) ? readFileSync(join(dir, 'effects'), 'utf8').split('\n').length - 1 : 0
+  await vi.waitUntil(() => effects() === 1, { timeout: 60_000, interval: 20 })
+  return {
+    client,
+    id,
+    dir,
+    effects,
+    async next(signal, more = options) {
+      server.kill(signal)
+      await server.exit
+      server = serve(house.agents, database, more)
+      return new Client(await server.url)
+    },
+    [Symbol.asyncDispose]: () => house[Symbol.asyncDispose](),
+  }
+}
+
+async function ended(client: Client, id: string): Promise<Run | undefined> {
+  await using watch = await watchLog(client, id)
+  await watch.until(({ type, session_id }) => type === 'stream_stopped' && session_id === id)
+  const runs = Run.array().parse((await client.call('listRuns', { params: { id } })).body)
+  expect(runs).toHaveLength(1)
+  const log = await logOf(client, id)
+  for (const type of ['stream_started', 'stream_stopped']) {
+    expect(log.filter((event) => event.type === type && event.session_id === id)).toHaveLength(1)
+  }
+  return runs[0]
+}
+
+const shell = equipped({ toolsets: [{ type: 'shell' }] }, [[sh(slow)], last, last])
+
+describe('A detached run whose server is killed', () => {
+  test('reads of its tool that it is unknown whether it took effect, which it took once', async () => {
+    await using at = await site(shell)
+    const posted = { params: { id: at.id }, body: { messages: [user('steered')] } }
+    expect((await at.client.call('steer', posted)).status).toBe(202)
+    const follow = { params: { id: at.id }, body: { messages: [user('followed')] } }
+    expect((await at.client.call('followUp', follow)).status).toBe(202)
+    const client = await at.next('SIGKILL')
+    expect(await ended(client, at.id)).toMatchObject({ status: 'completed', attempt: 2 })
+    expect([at.effects(), await resultsIn(client, at.id)]).toEqual([1, [unknown]])
+    const log = await logOf(client, at.id)
+    expect(log.flatMap(({ type, message }) => (type === 'user_message' ? [message] : []))).toEqual([
+      'go on',
+      'steered',
+      'followed',
+    ])
+    expect(log.filter(({ type }) => type === 'run_recovered')).toMatchObject([{ cause: 'crash', attempt: 2 }])
+  })
+
+  test('runs a tool again that is safe, after two kills', async () => {
+    const agent = { toolsets: [{ type: 'shell', rerun: 'safe' }] }
+    const again = 'echo begun >> effects; if [ $(wc -l < effects) -lt 3 ]; then sleep 1000; fi; echo ended'
+    await using at = await site(equipped(agent, [[sh(again)], last]))
+    await at.next('SIGKILL')
+    await vi.waitUntil(() => at.effects() === 2, { timeout: 60_000, interval: 20 })
+    const client = await at.next('SIGKILL')
+    expect(await ended(client, at.id)).toMatchObject({ status: 'completed', attempt: 3 })
+    expect([at.effects(), await resultsIn(client, at.id)]).toEqual([3, ['ended\n']])
+  })
+
+  test('waits for its task again, which goes on', async () => {
+    const it = team({
+      root: { agent: { sub_agents: ['worker'] }, turns: [[transfers('worker', 'work')], last] },
+      worker: { agent: { toolsets: [{ type: 'shell' }] }, turns: [[sh(slow)], [{ text: 'worked' }]] },
+    })
+    await using at = await site(it)
+    const client = await at.next('SIGKILL')
+    expect(await ended(client, at.id)).toMatchObject({ status: 'completed', attempt: 2 })
+    expect([at.effects(), await resultsIn(client, at.id)]).toEqual([1, [unknown, 'worked']])
+    expect((await client.call('listChildren', { params: { id: at.id } })).body).toHaveLength(1)
+  })
+
+  test.each([
+    { options: ['--recovery', 'interrupt'], run: { status: 'interrupted', reason: 'interrupted' } },
+    { options: ['--recovery-attempts', '1'], run: { status: 'failed', error: { code: 'attempts_exhausted' } } },
+  ])('does not go on with $options', async ({ options, run }) => {
+    await using at = await site(shell, options)
+    expect(await ended(await at.next('SIGKILL'), at.id)).toMatchObject(run)
+    expect(at.effects()).toBe(1)
+  })
+
+  test('goes on when a person wants it, with --recovery ask', async () => {
+    await using at = await site(shell, ['--recovery', 'ask'])
+    const client = await at.next('SIGKILL')
+    await using watch = await watchLog(client, at.id)
+    expect(await watch.untilType('request_opened')).toMatchObject({ request: { content: { kind: 'recovery' } } })
+    const answer = { params: { id: at.id }, body: { confirmation: 'approve' } }
+    expect((await client.call('resume', answer)).status).toBe(200)
+    expect(await ended(client, at.id)).toMatchObject({ status: 'completed' })
+    expect(at.effects()).toBe(1)
+  })
+})
+
+describe('A detached run whose server ends in order', () => {
+  test('lets its tool end, and goes on in the next server with nothing repeated', async () => {
+    const paced = equipped({ toolsets: [{ type: 'shell' }] }, [
+      [sh('echo begun >> effects; sleep 2; echo ended')],
+      last,
+    ])
+    await using at = await site(paced, ['--shutdown-grace', '20s'])
+    const client = await at.next('SIGTERM')
+    expect((await ended(client, at.id))?.attempt ?? 1).toBe(1)
+    expect([at.effects(), await resultsIn(client, at.id)]).toEqual([1, ['ended\n']])
+    expect((await logOf(client, at.id)).filter(({ type }) => type === 'run_recovered')).toMatchObject([
+      { cause: 'handover', attempt: 1 },
+    ])
+  })
+})
