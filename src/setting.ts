@@ -30,7 +30,7 @@ function readTimer(text: string): number | undefined {
   return time !== undefined && time <= 24 * day ? time : undefined
 }
 
-interface Kept {
+export interface Kept {
   readonly ageMs: number
   readonly newest?: number | undefined
 }

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 
 export interface Kill {
-  readonly signal: 'SIGKILL' | 'SIGTERM'
+  /** SIGCONT does nothing to a process that is not stopped. */
+  readonly signal: 'SIGKILL' | 'SIGTERM' | 'SIGSTOP' | 'SIGCONT'
   /** When the process has written so many bytes. */
   readonly bytes: number
   /** Then waits a little for the next transaction to be half written. */

@@ -57,7 +57,8 @@ export class Log {
 
   /** The messages that it tells of, in the order of the transcript. */
   get messageIds(): readonly string[] {
-    return this.events.flatMap(({ message_id }) => message_id ?? [])
+    const added = this.events.filter(({ type }) => type === 'user_message' || type === 'message_added')
+    return added.flatMap(({ message_id }) => message_id ?? [])
   }
 
   /** The newest title that it tells of. */

@@ -67,7 +67,16 @@ export class Rounds {
   }
 
   #start(servers: Started[]): Started {
-    const args = ['--listen', '127.0.0.1:0', '--log-level', 'error', '--shutdown-grace', '2s']
+    const args = [
+      '--listen',
+      '127.0.0.1:0',
+      '--log-level',
+      'error',
+      '--shutdown-grace',
+      '2s',
+      '--recovery',
+      'interrupt',
+    ]
     const server = start([program, 'serve', 'agents', ...args], { cwd: this.#options.folder })
     servers.push(server)
     return server

@@ -41,7 +41,18 @@ export class Trial {
 
   /** Starts a server, with options for Node before it, checks all that the ones before have told, and puts it under load. */
   async begin(options: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const flags = ['serve', 'agents', '--listen', '127.0.0.1:0', '--log-level', 'error', '--shutdown-grace', '4s']
+    const flags = [
+      'serve',
+      'agents',
+      '--listen',
+      '127.0.0.1:0',
+      '--log-level',
+      'error',
+      '--shutdown-grace',
+      '4s',
+      '--recovery',
+      'interrupt',
+    ]
     this.#server = start([...options, program, ...flags], { cwd: this.folder, env })
     const client = new Client(await this.server.url)
     await this.#check(client)

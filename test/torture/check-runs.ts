@@ -1,0 +1,66 @@
+import { isDeepStrictEqual } from 'node:util'
+import type { Run } from '../../src/protocol/protocol.ts'
+import type { Behaviour } from './behaviour.ts'
+import type { Circumstances, Fail } from './circumstances.ts'
+import type { Look } from './look.ts'
+import type { SessionDiary } from './session-diary.ts'
+
+/** Every run that started has one beginning and at most one end, which is the one that was told and that it may have. */
+export function checkRuns(session: SessionDiary, seen: Look, { behaviour, isLast }: Circumstances, fail: Fail): void {
+  const { runs, replay } = seen
+  const ids = runs.map(({ run_id }) => run_id)
+  if (!isDeepStrictEqual(ids, replay.runIds)) fail(`the runs are ${ids}, and the log tells of ${replay.runIds}`)
+  for (const run of runs) {
+    checkRun(session, seen, run, behaviour, fail)
+    if (isLast && run.status === 'running') fail(`run ${run.run_id} never ends`)
+  }
+  if (runs.slice(0, -1).some(({ status }) => status === 'running')) fail('two runs go on')
+  for (const [runId, firstSeq] of session.started) {
+    const run = runs.find(({ run_id }) => run_id === runId)
+    if (run?.first_seq !== firstSeq)
+      fail(`run ${runId} was told to begin at ${firstSeq} and begins at ${run?.first_seq}`)
+  }
+  for (const { outcome, status, run } of session.stops) {
+    if (outcome !== 'accepted' || run === undefined) continue
+    const now = runs.find(({ run_id }) => run_id === run.run_id)
+    if (status === 200 && !isDeepStrictEqual(now, run)) {
+      fail(`run ${run.run_id} was told to have ended as ${JSON.stringify(run)} and is ${JSON.stringify(now)}`)
+    }
+    if (status === 202 && now?.status === 'running') fail(`run ${run.run_id} goes on, although its stop was accepted`)
+  }
+}
+
+function checkRun(session: SessionDiary, { replay }: Look, run: Run, behaviour: Behaviour, fail: Fail): void {
+  const { run_id, status, reason, first_seq, last_seq } = run
+  const events = replay.eventsOf(run_id)
+  const begins = replay.count(run_id, 'stream_started')
+  const ends = replay.count(run_id, 'stream_stopped')
+  if (begins !== 1) fail(`run ${run_id} has ${begins} beginnings`)
+  if (events[0]?.seq !== first_seq) fail(`run ${run_id} begins at ${first_seq}, and in the log at ${events[0]?.seq}`)
+  if (status === 'running') {
+    if (ends !== 0) fail(`run ${run_id} goes on, but its end was told`)
+    return
+  }
+  if (ends !== 1) fail(`run ${run_id} has ${ends} ends`)
+  const last = events.at(-1)
+  if (last?.type !== 'stream_stopped' || last.seq !== last_seq || last.reason !== reason) {
+    fail(`run ${run_id} ended with ${reason} at ${last_seq}, and in the log with ${JSON.stringify(last)}`)
+  }
+  const excuse = excuseFor(session, run, replay.count(run_id, 'run_recovered'), behaviour)
+  if (excuse !== undefined) fail(`run ${run_id} ended as ${reason}, but ${excuse}`)
+}
+
+/** Why a run cannot have ended as it did; `undefined` when it can. */
+function excuseFor(session: SessionDiary, run: Run, recoveries: number, behaviour: Behaviour): string | undefined {
+  const { reason, agent, trigger, error } = run
+  if (reason === 'canceled') {
+    const asked = session.stops.length > 0 || trigger === 'stream'
+    return asked ? undefined : 'nobody asked for a stop'
+  }
+  if (reason === 'error' && agent !== 'faulty') {
+    const tired = error?.code === 'attempts_exhausted' && recoveries >= behaviour.attempts - 1
+    return tired ? undefined : `its agent does not fail: ${JSON.stringify(error)}`
+  }
+  if (reason === 'interrupted' && behaviour.resumes && trigger !== 'stream') return 'it belongs to no connection'
+  return undefined
+}

@@ -1,0 +1,183 @@
+import { z } from 'zod'
+import { Request, type Run } from '../../src/protocol/protocol.ts'
+import { eventOf, type Frame } from '../crash/frames.ts'
+import { Complaint, must } from './complaint.ts'
+import { Register } from './register.ts'
+import type { Answer, Outcome } from './wire.ts'
+
+/** Something that was said to a session. Its text is unlike every other text. */
+export interface Input {
+  readonly kind: 'run' | 'steer' | 'followup'
+  readonly text: string
+  readonly key?: string | undefined
+  outcome: Outcome
+  /** What the client was answered. */
+  answer: string
+}
+
+/** An answer to a question. Its tag is unlike every other one. */
+export interface Verdict {
+  readonly requestId: string
+  readonly tag: string
+  outcome: Outcome
+}
+
+/** A stop that was asked for. */
+export interface Stop {
+  readonly outcome: Outcome
+  readonly status: number
+  /** The run, as the answer showed it. */
+  readonly run: Run | undefined
+}
+
+/** An event of a JSON page. */
+export interface Entry {
+  readonly seq: number
+  readonly event: unknown
+}
+
+const Event = z.looseObject({
+  type: z.string(),
+  run_id: z.string().optional(),
+  message: z.unknown().optional(),
+  request: z.unknown().optional(),
+})
+
+/** Notes that are kept of a session, newest last. */
+const mostNotes = 2000
+
+/** All that clients said to one session, and were told and shown by it. Outlives the servers. */
+export class SessionDiary {
+  readonly id: string
+  readonly title: Register<string>
+  readonly starred = new Register(false)
+  /** The pattern that the session's permissions allow; empty when there is none. */
+  readonly allowed = new Register('')
+  readonly inputs: Input[] = []
+  readonly verdicts: Verdict[] = []
+  readonly stops: Stop[] = []
+  /** Runs that were told to have started, and with which seq. */
+  readonly started = new Map<string, number>()
+  /** Questions that were shown and not shown to be settled. */
+  readonly open = new Map<string, Request>()
+  /** Beginnings of frames whose rest never came. */
+  readonly torn: Frame[] = []
+  readonly pages: Entry[] = []
+  /** `asked` without an answer leaves open whether it is gone. */
+  deletion: 'no' | 'asked' | 'told' = 'no'
+  running: string | undefined
+  readonly #delivered = new Set<string>()
+  readonly #frames = new Map<number, string>()
+  readonly #notes: string[] = []
+  #changed = Promise.withResolvers<void>()
+
+  constructor(id: string, title: string) {
+    this.id = id
+    this.title = new Register(title)
+  }
+
+  get frames(): ReadonlyMap<number, string> {
+    return this.#frames
+  }
+
+  /** Resolves with the next frame that somebody is shown. */
+  get changed(): Promise<void> {
+    return this.#changed.promise
+  }
+
+  /** Inputs that may be in the queue. */
+  get waiting(): number {
+    return this.inputs.filter(({ outcome, text }) => outcome !== 'refused' && !this.#delivered.has(text)).length
+  }
+
+  get notes(): readonly string[] {
+    return this.#notes
+  }
+
+  note(text: string): void {
+    this.#notes.push(`${new Date().toISOString().slice(14)} ${text}`)
+    if (this.#notes.length > mostNotes) this.#notes.shift()
+  }
+
+  /** Takes down a frame that somebody was shown; complains when somebody was shown another one under its seq. */
+  show(frame: Frame): void {
+    const before = this.#frames.get(frame.seq)
+    if (before !== undefined) {
+      if (before !== frame.bytes) throw this.complaint(`seq ${frame.seq} was ${before} and is ${frame.bytes}`)
+      return
+    }
+    this.#frames.set(frame.seq, frame.bytes)
+    this.#read(frame)
+    this.#changed.resolve()
+    this.#changed = Promise.withResolvers()
+  }
+
+  /** Takes down how a stream broke off after a cursor. */
+  showRest(cursor: number, rest: string): void {
+    if (rest.startsWith('id: ')) this.torn.push({ seq: cursor + 1, bytes: rest })
+  }
+
+  /** Says something with a request, and takes down how that came out. */
+  async say(said: Pick<Input, 'kind' | 'text' | 'key'>, request: () => Promise<Answer>): Promise<Answer> {
+    const input: Input = { ...said, outcome: 'unknown', answer: '' }
+    this.inputs.push(input)
+    const answer = await request()
+    input.outcome = answer.outcome
+    input.answer = `${answer.status} ${answer.text}`
+    this.note(`${said.kind} ${said.text}: ${input.answer}`)
+    return answer
+  }
+
+  /** Answers a question, and takes down how that came out; complains when it was answered before. */
+  async judge(requestId: string, tag: string, request: () => Promise<Answer>): Promise<void> {
+    const verdict: Verdict = { requestId, tag, outcome: 'unknown' }
+    this.verdicts.push(verdict)
+    const { outcome, status, text } = await request()
+    verdict.outcome = outcome
+    this.note(`answer ${tag} to ${requestId}: ${status} ${text}`)
+    const accepted = this.verdicts.filter((one) => one.requestId === requestId && one.outcome === 'accepted')
+    if (accepted.length > 1)
+      throw this.complaint(`${accepted.map((one) => one.tag)} were all accepted for ${requestId}`)
+  }
+
+  /** Deletes it with a request. */
+  async delete(request: () => Promise<Answer>): Promise<void> {
+    if (this.deletion === 'no') this.deletion = 'asked'
+    const { outcome, status } = await request()
+    if (outcome === 'accepted') this.deletion = 'told'
+    this.note(`delete: ${status}`)
+  }
+
+  /** Somebody was told that it is gone; complains when nobody has asked for that. */
+  seeGone(): void {
+    must(this.deletion !== 'no', `session ${this.id} is unknown, but nobody deleted it`, this.id)
+    this.deletion = 'told'
+  }
+
+  complaint(text: string): Complaint {
+    return new Complaint(`session ${this.id}: ${text}`, this.id)
+  }
+
+  #read(frame: Frame): void {
+    const { type, run_id, message, request } = Event.parse(eventOf(frame))
+    if (type !== 'agent_choice' && type !== 'agent_choice_reasoning' && type !== 'partial_tool_call') {
+      this.note(`seq ${frame.seq} ${type} ${run_id ?? ''} ${summaryOf(frame)}`)
+    }
+    if (type === 'session_exited') this.deletion = 'told'
+    if (type === 'user_message' && typeof message === 'string') this.#delivered.add(message)
+    if (type === 'stream_started') this.running = run_id
+    if (type === 'stream_stopped' && this.running === run_id) this.running = undefined
+    if (type !== 'request_opened' && type !== 'request_settled') return
+    const question = Request.parse(request)
+    if (type === 'request_settled') this.open.delete(question.id)
+    else if (question.state === 'open') this.open.set(question.id, question)
+  }
+}
+
+function summaryOf({ bytes }: Frame): string {
+  const data = Buffer.from(bytes, 'latin1').toString().split('\ndata: ')[1] ?? ''
+  return data
+    .replace(/"(?:type|session_id|run_id|timestamp|agent_name|tool_definition)":(?:"[^"]*"|\{[^{}]*\}),?/g, '')
+    .slice(0, 300)
+    .trim()
+}
