@@ -24,16 +24,20 @@ const scripts: Readonly<Record<string, readonly (readonly object[])[]>> = {
   caller: [
     [
       { text: 'I need a tool for that. ', every: '2ms' },
-      { tool_call: { name: 'sextant', arguments: { star: 'Sirius ✨' } } },
+      { tool_call: { name: 'sextant', arguments: { star: 'Sirius ✨', why: '{{last_user_message}}' } } },
     ],
     [{ text: 'Then without it. '.repeat(10), every: '2ms' }],
   ],
   faulty: [[{ text: 'It goes well until '.repeat(6), every: '2ms' }, { error: { code: 'model_error' } }]],
   brief: [[{ text: 'Aye.' }]],
+  patient: [[{ text: 'I wait, ' }, { delay: '1s' }, { text: 'and now I say it.' }]],
 }
 
-/** The agents that the load runs; `brief` answers at once and is kept for the checks. */
-export const busyAgents: readonly string[] = Object.keys(scripts).filter((name) => name !== 'brief')
+/** `brief` answers at once, `patient` after something could go wrong. */
+const kept: readonly string[] = ['brief', 'patient']
+
+/** The agents that the load runs; the others are kept for the checks. */
+export const busyAgents: readonly string[] = Object.keys(scripts).filter((name) => !kept.includes(name))
 
 /** Writes the agents into a new directory. JSON is YAML too. */
 export function writeAgents(directory: string): void {

@@ -1,21 +1,29 @@
 import { expect } from 'vitest'
 import { z } from 'zod'
-import { QueueState, Run, SessionDetails, SessionStatus, SessionSummary } from '../../src/protocol/protocol.ts'
+import {
+  FleetEvent,
+  QueueState,
+  type Recovery,
+  Run,
+  SessionDetails,
+  SessionStatus,
+  SessionSummary,
+} from '../../src/protocol/protocol.ts'
+import { checkRun } from './check-run.ts'
 import { type Client, isAnswer } from './client.ts'
-import { type Frame, framesOf } from './frames.ts'
-import { Log, utterancesIn } from './log.ts'
+import { eventOf, type Frame, framesOf } from './frames.ts'
+import { Log } from './log.ts'
 import type { SessionWitness } from './session-witness.ts'
 import type { Witness } from './witness.ts'
 
-/** Checks that exactly those sessions are there that must be, with their titles, and that none of them runs. */
+/** Checks that exactly those sessions are there that must be, with their titles. */
 export async function checkSessions(client: Client, witness: Witness): Promise<void> {
   const listed = await client.get('', z.array(SessionSummary))
-  for (const { id, title, streaming } of listed) {
+  for (const { id, title } of listed) {
     const session = witness.find(id) ?? witness.found(id, title)
     expect(session, `session ${id} (${title}) is there, but nobody asked for it`).toBeDefined()
     expect(session?.deletion, `session ${id} was deleted, but it is there`).not.toBe('told')
     expect(session?.titles, `title of session ${id}`).toContain(title)
-    expect(streaming ?? false, `session ${id} runs, but its run was interrupted`).toBe(false)
     session?.seeTitle(title)
     if (session !== undefined) session.deletion = 'no'
   }
@@ -27,6 +35,24 @@ export async function checkSessions(client: Client, witness: Witness): Promise<v
   }
 }
 
+/** Checks that what was told over all sessions is told again, and that it knows which of them there are. */
+export async function checkFleet(client: Client, { fleet, sessions }: Witness): Promise<void> {
+  const frames = await readFrames(client, '/events?children=true&since=0&follow=false')
+  checkWhole(frames, 'all sessions')
+  checkFrames(frames, fleet)
+  for (const frame of frames) fleet.show(frame)
+  const newest = new Map<string, FleetEvent>()
+  for (const frame of frames) {
+    const event = FleetEvent.parse(eventOf(frame))
+    newest.set(event.session.id, event)
+  }
+  for (const { id, deletion } of sessions) {
+    expect(newest.get(id)?.type === 'session_deleted', `the fleet tells that session ${id} is gone`).toBe(
+      deletion === 'told',
+    )
+  }
+}
+
 /** Checks that nothing is left of a session that was deleted. */
 export async function checkGone(client: Client, { id }: SessionWitness): Promise<void> {
   for (const path of ['', '/snapshot', '/events?follow=false', '/runs', '/requests']) {
@@ -34,13 +60,17 @@ export async function checkGone(client: Client, { id }: SessionWitness): Promise
   }
 }
 
-/** Checks that a session is at rest and as clients were told. */
-export async function checkSession(client: Client, session: SessionWitness): Promise<void> {
+/** Checks that a session that has come to rest is as clients were told; `recovery` as its servers were told. */
+export async function checkSession(
+  client: Client,
+  session: SessionWitness,
+  recovery: Recovery = 'resume',
+): Promise<void> {
   const log = await readLog(client, session)
   checkShown(log, session)
   await checkRest(client, session, log)
   await checkTranscript(client, session, log)
-  await checkRuns(client, session, log)
+  await checkRuns(client, session, log, recovery)
   await checkQueue(client, session, log)
   for (const frame of log.frames) session.show(frame)
 }
@@ -54,9 +84,13 @@ export async function checkResume(client: Client, session: SessionWitness, curso
 
 async function readLog(client: Client, session: SessionWitness): Promise<Log> {
   const frames = await readFrames(client, `/${session.id}/events?since=0&follow=false`)
-  const seqs = frames.map(({ seq }) => seq)
-  expect(seqs, `seqs of session ${session.id}`).toEqual(frames.map((_, index) => index + 1))
+  checkWhole(frames, `session ${session.id}`)
   return new Log(frames)
+}
+
+function checkWhole(frames: readonly Frame[], of: string): void {
+  const seqs = frames.map(({ seq }) => seq)
+  expect(seqs, `seqs of ${of}`).toEqual(frames.map((_, index) => index + 1))
 }
 
 async function readFrames(client: Client, path: string, headers: Record<string, string> = {}): Promise<Frame[]> {
@@ -75,19 +109,23 @@ async function readFrames(client: Client, path: string, headers: Record<string, 
 /** Every frame that anybody saw is there, byte for byte and under its seq; also the beginnings of frames. */
 function checkShown(log: Log, session: SessionWitness): void {
   const { id } = session
-  for (const [seq, bytes] of session.frames) {
-    if (log.frames[seq - 1]?.bytes !== bytes) expect(log.frames[seq - 1]?.bytes, `frame ${seq} of ${id}`).toBe(bytes)
-  }
-  for (const { seq, bytes } of session.torn) {
-    if (log.frames[seq - 1]?.bytes.startsWith(bytes) === true) continue
-    expect(log.frames[seq - 1]?.bytes, `frame ${seq} of session ${id}, shown in part`).toBe(`${bytes}…`)
-  }
+  checkFrames(log.frames, session)
   for (const { seq, partial } of session.snapshots) {
     expect(log.frames.length, `a snapshot of session ${id} told this seq`).toBeGreaterThanOrEqual(seq)
     expect(log.partialAt(seq), `what a snapshot of session ${id} told, at seq ${seq}`).toBe(partial)
   }
   session.snapshots.length = 0
-  session.torn.length = 0
+}
+
+function checkFrames(frames: readonly Frame[], { id, frames: shown, torn }: SessionWitness): void {
+  for (const [seq, bytes] of shown) {
+    if (frames[seq - 1]?.bytes !== bytes) expect(frames[seq - 1]?.bytes, `frame ${seq} of "${id}"`).toBe(bytes)
+  }
+  for (const { seq, bytes } of torn) {
+    if (frames[seq - 1]?.bytes.startsWith(bytes) === true) continue
+    expect(frames[seq - 1]?.bytes, `frame ${seq} of "${id}", shown in part`).toBe(`${bytes}…`)
+  }
+  torn.length = 0
 }
 
 async function checkRest(client: Client, { id, titles }: SessionWitness, log: Log): Promise<void> {
@@ -96,7 +134,7 @@ async function checkRest(client: Client, { id, titles }: SessionWitness, log: Lo
   expect(await client.get(`/${id}/requests`, z.array(z.unknown())), `open requests of session ${id}`).toEqual([])
   if (log.runIds.length === 0) return
   const { streaming } = await client.get(`/${id}/status`, SessionStatus)
-  expect(streaming, `session ${id} runs, but its run was interrupted`).toBe(false)
+  expect(streaming, `session ${id} runs`).toBe(false)
 }
 
 async function checkTranscript(client: Client, { id }: SessionWitness, log: Log): Promise<void> {
@@ -107,35 +145,14 @@ async function checkTranscript(client: Client, { id }: SessionWitness, log: Log)
   ).toEqual(log.messageIds)
 }
 
-async function checkRuns(client: Client, session: SessionWitness, log: Log): Promise<void> {
+async function checkRuns(client: Client, session: SessionWitness, log: Log, recovery: Recovery): Promise<void> {
   const runs = await client.get(`/${session.id}/runs?limit=1000`, z.array(Run))
   expect(runs.map(({ run_id }) => run_id).reverse(), `runs of session ${session.id}`).toEqual(log.runIds)
-  for (const run of runs) checkRun(run, log)
+  for (const run of runs) checkRun(run, log, { recovery, stopAsked: session.stopAsked })
   for (const { run_id, first_seq } of session.runs) {
     const run = runs.find((one) => one.run_id === run_id)
     expect(run?.first_seq, `run ${run_id} of session ${session.id}, which was told to have started`).toBe(first_seq)
   }
-}
-
-/** A run has one beginning and one end, and everything that its agent said is a message. */
-function checkRun({ run_id, status, reason, first_seq, last_seq }: Run, log: Log): void {
-  const events = log.eventsOf(run_id)
-  const types = events.map(({ type }) => type)
-  const count = (wanted: string): number => types.filter((type) => type === wanted).length
-  expect(count('stream_started'), `beginnings of run ${run_id}`).toBe(1)
-  expect(count('stream_stopped'), `ends of run ${run_id}`).toBe(1)
-  const [first, beforeLast, last] = [events.at(0), events.at(-2), events.at(-1)]
-  expect([first?.seq, last?.seq, last?.type], `run ${run_id}`).toEqual([first_seq, last_seq, 'stream_stopped'])
-  expect(status, `status of run ${run_id}`).not.toBe('running')
-  expect(last?.reason, `reason of run ${run_id}`).toBe(reason)
-  if (reason === 'interrupted')
-    expect(beforeLast, `run ${run_id}`).toMatchObject({ type: 'error', code: 'interrupted' })
-  for (const { text, reasoning, message } of utterancesIn(events)) {
-    expect([message?.content, message?.reasoning_content], `an answer of run ${run_id}`).toEqual([text, reasoning])
-  }
-  const cut = utterancesIn(events).findIndex(({ message }) => message?.finish_reason === 'interrupted')
-  if (cut !== -1)
-    expect(cut, `the answer of run ${run_id} that was cut is its last`).toBe(utterancesIn(events).length - 1)
 }
 
 /** What was accepted is in the conversation once, or in its queue; what was refused is in neither. */

@@ -12,6 +12,8 @@ export class Figures {
   sessions = 0
   frames = 0
   interruptedRuns = 0
+  /** How often a run went on in the next server. */
+  recoveries = 0
   readonly #began = performance.now()
 
   toString(): string {

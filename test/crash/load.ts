@@ -17,9 +17,11 @@ const oldSessions = 4
 export class Load {
   readonly #witness: Witness
   readonly #readers = new Map<SessionWitness, readonly Reader[]>()
+  readonly #fleet: Reader
 
   constructor(witness: Witness) {
     this.#witness = witness
+    this.#fleet = new Reader(witness.fleet)
   }
 
   get readers(): readonly Reader[] {
@@ -32,7 +34,7 @@ export class Load {
    */
   async run(client: Client, random: Random): Promise<readonly SessionWitness[]> {
     const cast: SessionWitness[] = []
-    const reading: Promise<void>[] = []
+    const reading: Promise<void>[] = [this.#fleet.follow(client, random)]
     const take = (session: SessionWitness): void => {
       cast.push(session)
       reading.push(...this.#readersOf(session).map((reader) => reader.follow(client, random)))

@@ -11,8 +11,12 @@ const Event = z.looseObject({
   title: z.string().optional(),
   reason: z.string().optional(),
   code: z.string().optional(),
+  attempt: z.number().optional(),
+  cause: z.string().optional(),
+  from_seq: z.number().optional(),
+  to_seq: z.number().optional(),
 })
-type Event = z.infer<typeof Event> & { readonly seq: number }
+export type Event = z.infer<typeof Event> & { readonly seq: number }
 
 const Answer = z.object({
   message: z.object({
@@ -71,6 +75,11 @@ export class Log {
     const last = utterancesIn(this.events.slice(0, seq)).at(-1)
     return last === undefined || last.message !== undefined ? '' : last.text
   }
+}
+
+/** Whether an event is an answer that was cut. */
+export function isCut({ type, message }: Event): boolean {
+  return type === 'message_added' && Answer.parse(message).message.finish_reason === 'interrupted'
 }
 
 /** Everything that an agent said in these events, in order. */

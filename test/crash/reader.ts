@@ -3,7 +3,7 @@ import { BadStream, eventOf, framesOf } from './frames.ts'
 import type { Random } from './random.ts'
 import type { SessionWitness } from './session-witness.ts'
 
-/** One reader of a session's log, over any number of connections and processes. */
+/** One reader of a session's log, or of what is told over all sessions, over any number of connections and processes. */
 export class Reader {
   readonly session: SessionWitness
   /** The last seq that it was shown. */
@@ -17,11 +17,14 @@ export class Reader {
     return this.#cursor
   }
 
+  get #path(): string {
+    return this.session.id === '' ? '/events?children=true' : `/${this.session.id}/events`
+  }
+
   /** Reads, leaves in the middle, comes back and reads on, until the session is gone or the server is. */
   async follow(client: Client, random: Random): Promise<void> {
     for (;;) {
-      const headers: Record<string, string> = this.#cursor === 0 ? {} : { 'last-event-id': String(this.#cursor) }
-      const body = await client.stream('GET', `/${this.session.id}/events`, { headers })
+      const body = await client.stream('GET', this.#path, { headers: { 'last-event-id': String(this.#cursor) } })
       if (isAnswer(body)) return
       const most = random.chance(0.5) ? random.between(1, 400) : Number.POSITIVE_INFINITY
       this.#cursor = await record(this.session, body, { cursor: this.#cursor, most })

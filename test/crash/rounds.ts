@@ -1,17 +1,19 @@
 import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
+import type { Recovery } from '../../src/protocol/protocol.ts'
 import { type Started, start } from '../process.ts'
 import { writeAgents } from './agents.ts'
-import { checkGone, checkResume, checkSession, checkSessions } from './check.ts'
+import { checkFleet, checkGone, checkResume, checkSession, checkSessions } from './check.ts'
 import { Client } from './client.ts'
 import type { Figures } from './figures.ts'
 import { killAt } from './kill.ts'
 import { Load } from './load.ts'
 import { program } from './program.ts'
 import { Random } from './random.ts'
-import { checkWorks, repeatFollowUps } from './revive.ts'
+import { checkWorks, repeatKeyed } from './revive.ts'
 import type { SessionWitness } from './session-witness.ts'
+import { settle } from './settle.ts'
 import { Witness } from './witness.ts'
 import { endsInTransaction } from './write-ahead-log.ts'
 import { writtenBy } from './written.ts'
@@ -24,6 +26,8 @@ export interface RoundsOptions {
   readonly folder: string
   readonly seed: number
   readonly signal: 'SIGKILL' | 'SIGTERM'
+  /** Whether runs go on in the next server. */
+  readonly recovery: Recovery
   readonly figures: Figures
 }
 
@@ -67,17 +71,9 @@ export class Rounds {
   }
 
   #start(servers: Started[]): Started {
-    const args = [
-      '--listen',
-      '127.0.0.1:0',
-      '--log-level',
-      'error',
-      '--shutdown-grace',
-      '2s',
-      '--recovery',
-      'interrupt',
-    ]
-    const server = start([program, 'serve', 'agents', ...args], { cwd: this.#options.folder })
+    const args = ['--listen', '127.0.0.1:0', '--log-level', 'error', '--shutdown-grace', '4s']
+    const recovery = ['--recovery', this.#options.recovery]
+    const server = start([program, 'serve', 'agents', ...args, ...recovery], { cwd: this.#options.folder })
     servers.push(server)
     return server
   }
@@ -122,6 +118,7 @@ export class Rounds {
   /** Checks what the rounds since the last check have touched; half of it is put to work again. */
   async #check(client: Client): Promise<void> {
     await checkSessions(client, this.#witness)
+    await checkFleet(client, this.#witness)
     const touched = [...this.#touched]
     this.#touched = new Set()
     await Promise.all(touched.map((session) => this.#checkOne(client, session, this.#random.chance(0.5))))
@@ -131,11 +128,15 @@ export class Rounds {
     const { figures } = this.#options
     const client = new Client(await server.url)
     await checkSessions(client, this.#witness)
+    await checkFleet(client, this.#witness)
     for (const session of this.#witness.sessions) await this.#checkOne(client, session, true)
     for (const { frames } of this.#witness.sessions) {
       figures.sessions += 1
       figures.frames += frames.size
-      for (const frame of frames.values()) if (isInterruption(frame)) figures.interruptedRuns += 1
+      for (const frame of frames.values()) {
+        if (isInterruption(frame)) figures.interruptedRuns += 1
+        if (isRecovery(frame)) figures.recoveries += 1
+      }
     }
     server.kill('SIGTERM')
     expect(await server.exit, 'how the server ended').toEqual({ code: 0, signal: null })
@@ -146,16 +147,22 @@ export class Rounds {
       await checkGone(client, session)
       return
     }
-    await checkSession(client, session)
+    const { recovery } = this.#options
+    await settle(client, session, recovery)
+    await checkSession(client, session, recovery)
     for (const reader of this.#load.readers) {
       if (reader.session === session) await checkResume(client, session, reader.cursor)
     }
     if (!atWork) return
-    await repeatFollowUps(client, session)
-    await checkWorks(client, session, this.#witness.name('run'))
+    await repeatKeyed(client, session)
+    await checkWorks(client, session, this.#witness.name('run'), recovery)
   }
 }
 
 function isInterruption(frame: string): boolean {
   return frame.includes('"type":"stream_stopped","reason":"interrupted"')
+}
+
+function isRecovery(frame: string): boolean {
+  return frame.includes('"type":"run_recovered"')
 }

@@ -1,13 +1,20 @@
 import type { Answer, Outcome } from './client.ts'
 import { BadStream, eventOf, type Frame } from './frames.ts'
 
+/** A request that can be repeated. */
+export interface Keyed {
+  readonly path: string
+  readonly body: unknown
+  readonly key: string
+}
+
 /** Something that was said to a session. Its text is unlike every other text. */
 export interface Said {
   readonly kind: 'run' | 'steer' | 'followup'
   readonly text: string
-  readonly key?: string | undefined
+  readonly keyed?: Keyed | undefined
   outcome: Outcome
-  /** What the client was answered. */
+  /** What the client was answered: the status, and the body. */
   answer: string
 }
 
@@ -27,6 +34,8 @@ export class SessionWitness {
   readonly torn: Frame[] = []
   /** `asked` without an answer leaves open whether it is gone. */
   deletion: 'no' | 'asked' | 'told' = 'no'
+  /** Somebody asked for a stop of whatever ran. */
+  stopAsked = false
   /** The title that was told last, and then those that were set without an answer. */
   #titles: readonly string[]
   #retitling = false
@@ -78,7 +87,7 @@ export class SessionWitness {
   }
 
   /** Says something with a request, and takes down how that came out. */
-  async say(said: Pick<Said, 'kind' | 'text' | 'key'>, request: () => Promise<Answer>): Promise<void> {
+  async say(said: Pick<Said, 'kind' | 'text' | 'keyed'>, request: () => Promise<Answer>): Promise<void> {
     const entry: Said = { ...said, outcome: 'unknown', answer: '' }
     this.said.push(entry)
     const { outcome, status, text } = await request()

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
+import { FleetSnapshot, Run, SessionDetails } from '../../src/protocol/protocol.ts'
 import { type Started, start } from '../process.ts'
 import { writeAgents } from './agents.ts'
 import { checkSession } from './check.ts'
@@ -11,6 +12,7 @@ import { Client, isAnswer } from './client.ts'
 import { program } from './program.ts'
 import { record } from './reader.ts'
 import { SessionWitness } from './session-witness.ts'
+import { Started as StartedRun } from './talker.ts'
 
 const Created = z.object({ id: z.string() })
 
@@ -62,6 +64,55 @@ describe.runIf(hasLimits)('a disk that takes nothing more (needs prlimit)', () =
     await checkSession(client, session)
     expect(server.stderr()).toBe('')
   })
+})
+
+describe.runIf(hasLimits)('a run while the disk takes nothing (needs prlimit)', () => {
+  let client: Client
+  let session: SessionWitness
+  let started: z.infer<typeof StartedRun>
+
+  beforeEach(async () => {
+    client = await serve()
+    session = await create(client)
+    const body = { agent: 'patient', messages: [{ content: 'Ahoy!' }] }
+    started = StartedRun.parse(JSON.parse((await client.send('POST', `/${session.id}/runs`, body)).text))
+    limitFiles(server.pid, '4096')
+    await expect.poll(readiness, { timeout: 30_000 }).toEqual({ status: 503, store_connected: false })
+  })
+
+  test('goes on by itself when there is room again', async () => {
+    limitFiles(server.pid, 'unlimited')
+    await checkEnd()
+    expect(server.stderr()).toBe('')
+  })
+
+  test('goes on by itself in the next process', async () => {
+    server.kill('SIGKILL')
+    await server.exit
+    client = await serve()
+    await checkEnd()
+  })
+
+  test('goes on by itself after a process that had to end meanwhile', async () => {
+    server.kill('SIGTERM')
+    expect(await server.exit).toEqual({ code: 0, signal: null })
+    client = await serve()
+    await checkEnd()
+  })
+
+  /** Nobody asks for the session before its run has ended: what is told over all sessions says when that is. */
+  async function checkEnd(): Promise<void> {
+    const status = async (): Promise<unknown> => {
+      const answer = await fetch(`${await server.url}/api/events/snapshot`)
+      return FleetSnapshot.parse(await answer.json()).sessions.map(({ id, status }) => [id, status])
+    }
+    await expect.poll(status, { timeout: 30_000 }).toEqual([[session.id, 'idle']])
+    const run = await client.get(`/${session.id}/runs/${started.run_id}`, Run)
+    expect(run).toMatchObject({ status: 'completed', first_seq: started.first_seq })
+    await checkSession(client, session)
+    const { messages } = await client.get(`/${session.id}`, SessionDetails)
+    expect(messages?.at(-1)?.message.content).toBe('I wait, and now I say it.')
+  }
 })
 
 describe('a database that is damaged while it is in use', () => {

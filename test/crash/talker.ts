@@ -3,14 +3,14 @@ import { busyAgents } from './agents.ts'
 import { type Answer, type Client, isAnswer, type Outcome, streamed } from './client.ts'
 import type { Random } from './random.ts'
 import { record } from './reader.ts'
-import type { SessionWitness, Told } from './session-witness.ts'
+import type { Said, SessionWitness, Told } from './session-witness.ts'
 import type { Witness } from './witness.ts'
 
 /** How often each thing is done, against the others. */
 const weights = { create: 5, stream: 9, detach: 9, steer: 18, followUp: 18, retitle: 9, look: 9, cancel: 6, delete: 3 }
 
 const Created = z.object({ id: z.string() })
-const Started = z.object({ run_id: z.string(), first_seq: z.number() })
+export const Started = z.object({ run_id: z.string(), first_seq: z.number() })
 const FollowUp = z.object({ duplicate: z.boolean() })
 const Snapshot = z.object({
   last_event_seq: z.number(),
@@ -39,12 +39,13 @@ export class Talker {
     const acts: Readonly<Record<keyof typeof weights, (session: SessionWitness) => Promise<void>>> = {
       create: () => this.create(),
       stream: (session) => this.#stream(session),
-      detach: (session) => this.#detach(session),
-      steer: (session) => this.#steer(session),
-      followUp: (session) => this.#followUp(session),
+      detach: (session) => this.#say(session, 'run', '/runs', { agent: this.#random.pick(busyAgents) }),
+      steer: (session) => this.#say(session, 'steer', '/steer'),
+      followUp: (session) => this.#say(session, 'followup', '/followup'),
       retitle: (session) => this.#retitle(session),
       look: (session) => this.#look(session),
       cancel: async (session) => {
+        session.stopAsked = true
         await this.#send(session, 'POST', '/cancel', { reason: 'enough' })
       },
       delete: (session) => this.#delete(session),
@@ -77,37 +78,25 @@ export class Talker {
     })
   }
 
-  async #detach(session: SessionWitness): Promise<void> {
-    const text = this.#witness.name('run')
-    await session.say({ kind: 'run', text }, async () => {
-      const body = { agent: this.#random.pick(busyAgents), messages: [{ content: text }] }
-      const answer = await this.#send(session, 'POST', '/runs', body)
-      const run = answer.outcome === 'accepted' ? parse(Started, answer.text) : undefined
-      if (run !== undefined) session.runs.push(run)
-      return answer
-    })
-  }
-
-  async #steer(session: SessionWitness): Promise<void> {
-    const text = this.#witness.name('steer')
-    await session.say({ kind: 'steer', text }, () =>
-      this.#send(session, 'POST', '/steer', { messages: [{ content: text }] }),
-    )
-  }
-
-  /** Now and then twice at once with one key, as a client does that has lost patience. */
-  async #followUp(session: SessionWitness): Promise<void> {
-    const text = this.#witness.name('followup')
-    const key = this.#random.chance(0.7) ? `key of ${text}` : undefined
+  /** Often with a key, and then now and then twice at once, as a client does that has lost patience. */
+  async #say(session: SessionWitness, kind: Said['kind'], path: string, more: object = {}): Promise<void> {
+    const text = this.#witness.name(kind)
+    const key = this.#random.chance(0.7) ? `key-of-${text.replaceAll(' ', '-')}` : undefined
     const times = key !== undefined && this.#random.chance(0.3) ? 2 : 1
-    await session.say({ kind: 'followup', text, key }, async () => {
+    const body = { ...more, messages: [{ content: text }] }
+    const keyed = key === undefined ? undefined : { path: `/${session.id}${path}`, body, key }
+    await session.say({ kind, text, keyed }, async () => {
       const headers: Record<string, string> = key === undefined ? {} : { 'idempotency-key': key }
-      const send = (): Promise<Answer> =>
-        this.#send(session, 'POST', '/followup', { messages: [{ content: text }] }, headers)
+      const send = (): Promise<Answer> => this.#send(session, 'POST', path, body, headers)
       const answers = await Promise.all(Array.from({ length: times }, send))
-      const fresh = answers.filter(({ text }) => parse(FollowUp, text)?.duplicate === false)
-      if (fresh.length > 1) throw new Error(`session ${session.id}: ${key} was taken twice`)
-      return bestOf(answers)
+      const taken = answers.flatMap(({ outcome, text }) => (outcome === 'accepted' && isWhole(text) ? [text] : []))
+      const fresh = kind === 'followup' ? taken.filter((text) => parse(FollowUp, text)?.duplicate === false) : taken
+      const most = kind === 'followup' ? fresh.length : new Set(fresh).size
+      if (most > 1) throw new Error(`session ${session.id}: ${key} was taken twice: ${fresh}`)
+      const best = bestOf(answers)
+      const run = kind === 'run' ? parse(Started, best.text) : undefined
+      if (run !== undefined) session.runs.push(run)
+      return best
     })
   }
 
@@ -158,6 +147,11 @@ export function toldBySnapshot(text: string): Told | undefined {
   if (snapshot === undefined) return undefined
   const last = snapshot.messages?.at(-1)
   return { seq: snapshot.last_event_seq, partial: last?.partial === true ? last.message.content : '' }
+}
+
+/** Whether an answer was not cut off. */
+export function isWhole(text: string): boolean {
+  return parse(z.unknown(), text) !== undefined
 }
 
 /** An answer may be cut off. */

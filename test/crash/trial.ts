@@ -4,12 +4,13 @@ import { expect } from 'vitest'
 import { z } from 'zod'
 import { type Started, start } from '../process.ts'
 import { writeAgents } from './agents.ts'
-import { checkGone, checkSession, checkSessions } from './check.ts'
+import { checkFleet, checkGone, checkSession, checkSessions } from './check.ts'
 import { type Answer, Client } from './client.ts'
 import { Load } from './load.ts'
 import { program } from './program.ts'
 import type { Random } from './random.ts'
-import { checkWorks, repeatFollowUps } from './revive.ts'
+import { checkWorks, repeatKeyed } from './revive.ts'
+import { settle } from './settle.ts'
 import { Witness } from './witness.ts'
 import { writtenBy } from './written.ts'
 
@@ -41,18 +42,7 @@ export class Trial {
 
   /** Starts a server, with options for Node before it, checks all that the ones before have told, and puts it under load. */
   async begin(options: readonly string[] = [], env: Readonly<Record<string, string>> = {}): Promise<void> {
-    const flags = [
-      'serve',
-      'agents',
-      '--listen',
-      '127.0.0.1:0',
-      '--log-level',
-      'error',
-      '--shutdown-grace',
-      '4s',
-      '--recovery',
-      'interrupt',
-    ]
+    const flags = ['serve', 'agents', '--listen', '127.0.0.1:0', '--log-level', 'error', '--shutdown-grace', '4s']
     this.#server = start([...options, program, ...flags], { cwd: this.folder, env })
     const client = new Client(await this.server.url)
     await this.#check(client)
@@ -104,13 +94,15 @@ export class Trial {
 
   async #check(client: Client): Promise<void> {
     await checkSessions(client, this.#witness)
+    await checkFleet(client, this.#witness)
     for (const session of this.#witness.sessions) {
       if (session.deletion === 'told') {
         await checkGone(client, session)
         continue
       }
+      await settle(client, session)
       await checkSession(client, session)
-      await repeatFollowUps(client, session)
+      await repeatKeyed(client, session)
       await checkWorks(client, session, this.#witness.name('run'))
     }
   }

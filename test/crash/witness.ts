@@ -2,6 +2,8 @@ import { SessionWitness } from './session-witness.ts'
 
 /** All that clients were told about the sessions of one database. Lives outside the server and outlives it. */
 export class Witness {
+  /** What was told over all sessions. */
+  readonly fleet = new SessionWitness('', '')
   readonly #sessions = new Map<string, SessionWitness>()
   /** Titles of sessions that were asked for without an answer. */
   readonly #lost = new Set<string>()

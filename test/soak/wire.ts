@@ -14,7 +14,10 @@ export interface Answer {
   readonly text: string
 }
 
-/** One client with connections of its own, which are gone when it is closed. */
+/**
+ * One client with connections of its own, which are gone when it is closed. Paths are below `/api/sessions`, but for
+ * `/events`, which is about all of them.
+ */
 export class Wire {
   readonly #url: string
   readonly #agent = new Agent({ keepAlive: true })
@@ -23,13 +26,13 @@ export class Wire {
     this.#url = url
   }
 
-  /** Throws for what no client may ever see: 500, and any 503. */
-  async send(method: string, path: string, body?: unknown): Promise<Answer> {
-    const response = await this.#request(method, path, body)
+  /** Throws for what no client may ever see: 500, any 503, and 400, which is a defect of this one. */
+  async send(method: string, path: string, body?: unknown, key?: string): Promise<Answer> {
+    const response = await this.#request(method, path, body, key)
     let text = ''
     for await (const chunk of response.setEncoding('utf8')) text += chunk
     const status = response.statusCode ?? 0
-    if (status >= 500) throw new Error(`${method} ${path} answered ${status} ${text}`)
+    if (status >= 500 || status === 400) throw new Error(`${method} ${path} answered ${status} ${text}`)
     return { status, text }
   }
 
@@ -55,9 +58,12 @@ export class Wire {
     this.#agent.destroy()
   }
 
-  async #request(method: string, path: string, body: unknown): Promise<IncomingMessage> {
-    const headers = body === undefined ? {} : { 'content-type': 'application/json' }
-    const asked = request(`${this.#url}/api/sessions${path}`, {
+  async #request(method: string, path: string, body: unknown, key?: string): Promise<IncomingMessage> {
+    const headers = {
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      ...(key === undefined ? {} : { 'idempotency-key': key }),
+    }
+    const asked = request(`${this.#url}/api${path.startsWith('/events') ? '' : '/sessions'}${path}`, {
       method,
       headers,
       agent: this.#agent,

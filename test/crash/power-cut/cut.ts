@@ -3,11 +3,12 @@ import { cpSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect } from 'vitest'
 import { start } from '../../process.ts'
-import { checkGone, checkResume, checkSession, checkSessions } from '../check.ts'
+import { checkFleet, checkGone, checkResume, checkSession, checkSessions } from '../check.ts'
 import { Client } from '../client.ts'
 import { program } from '../program.ts'
 import type { Random } from '../random.ts'
-import { checkWorks, repeatFollowUps } from '../revive.ts'
+import { checkWorks, repeatKeyed } from '../revive.ts'
+import { settle } from '../settle.ts'
 import type { Witness } from '../witness.ts'
 import { type Found, writeFound } from './disk.ts'
 import type { Host } from './host.ts'
@@ -58,14 +59,18 @@ export async function checkAlone(cut: Cut): Promise<void> {
 /** Checks all that was told, how readers go on, and that one of the sessions works. */
 async function checkTold(client: Client, { witness, random }: Cut): Promise<void> {
   await checkSessions(client, witness)
+  await checkFleet(client, witness)
   const alive = witness.sessions.filter(({ deletion }) => deletion === 'no')
   for (const session of witness.sessions) {
     if (session.deletion === 'told') await checkGone(client, session)
-    else await checkSession(client, session)
+    else {
+      await settle(client, session)
+      await checkSession(client, session)
+    }
   }
   const one = random.pick(alive)
   if (one === undefined) return
   await checkResume(client, one, random.between(0, one.frames.size))
-  await repeatFollowUps(client, one)
+  await repeatKeyed(client, one)
   await checkWorks(client, one, 'still there?')
 }

@@ -39,9 +39,11 @@ async function replay(witness: Witness, deed: Deed, answer: Answer, told: ToldAn
     create(witness, Titled.parse(deed.body).title, answer)
     return
   }
+  if (sessionId === 'events') for (const frame of told?.frames ?? []) witness.fleet.show(frame)
   const session = witness.find(sessionId)
   // Nobody knew its id yet.
   if (session === undefined) return
+  if (act === 'POST cancel') session.stopAsked = true
   if (answer.text.includes('"unknown_session"')) session.seeGone()
   else if (act === 'PATCH title') await session.retitle(Titled.parse(deed.body).title, async () => answer)
   else if (act === 'DELETE') await session.delete(async () => answer)
@@ -68,9 +70,12 @@ async function start(session: SessionWitness, deed: Deed, answer: Answer): Promi
 function say(session: SessionWitness, kind: 'run' | 'steer' | 'followup', deed: Deed, answer: Answer): void {
   const text = saidIn(deed)
   const { outcome } = answer
+  const told = `${answer.status} ${answer.text}`
+  const { path, body, key } = deed
+  const keyed = key === undefined ? undefined : { path, body, key }
   const before = session.said.find((said) => said.text === text)
-  if (before === undefined) session.said.push({ kind, text, outcome, answer: `${answer.status} ${answer.text}` })
-  else if (ranks[outcome] < ranks[before.outcome]) before.outcome = outcome
+  if (before === undefined) session.said.push({ kind, text, keyed, outcome, answer: told })
+  else if (ranks[outcome] < ranks[before.outcome]) Object.assign(before, { outcome, answer: told })
 }
 
 function look(session: SessionWitness, answer: Answer): void {

@@ -14,6 +14,9 @@ const Created = z.object({ id: z.string() })
 const Started = z.object({ run_id: z.string() })
 const Titled = z.object({ title: z.string() })
 
+/** What stands where the path of a session has its id. */
+const fleet = 'events'
+
 /** Something that was told, and how to see that it is in a database. */
 export interface Claim {
   /** The call that told it. */
@@ -36,7 +39,7 @@ function claimsOfOne(deed: Deed, told: ToldAnswer): readonly Claim[] {
   const { sessionId, act } = placeOf(deed)
   const frames = told.frames.map((frame) => ({
     at: frame.at,
-    what: 'frame',
+    what: sessionId === fleet ? 'frame of the fleet' : 'frame',
     sessionId,
     holds: (image: Image) => isStored(image, sessionId, frame),
   }))
@@ -139,7 +142,7 @@ export class Image {
   page(id: string, seq: number): Segment | undefined {
     const before = this.#pages.get(id)
     if (before !== undefined && before.first <= seq && seq <= before.last && this.#found === undefined) return before
-    const page = this.reader.events(id, seq - 1)
+    const page = id === fleet ? this.reader.fleetEvents(seq - 1) : this.reader.events(id, seq - 1)
     if (page !== undefined) this.#pages.set(id, page)
     return page
   }
