@@ -44,7 +44,7 @@ export function isTakenUp(run: Run, record: SessionRecord, { recovery }: Recover
 export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const { recorder, around, id } = state
   const { run_id, agent_name } = run
-  state.recount()
+  state.tally.recount()
   for (const open of around.store.requests(id, 'open')) {
     const request = settled(open, 'expired', 'restart')
     recorder.save({ kind: 'request.put', request })
@@ -90,7 +90,7 @@ const endings = {
 export function takeUp(state: SessionState, run: Run): TakenUp {
   const { recorder, log } = state
   const { run_id, agent_name, handed_over = false, attempt = 1, ...rest } = run
-  state.recount()
+  state.tally.recount()
   const past = runPast(state, run)
   const to_seq = log.head
   const endsBelow = new EndsBelow(past.below)

@@ -6,16 +6,20 @@ import { Gate } from './gate.ts'
 import { Intake } from './intake.ts'
 import { endLeftRun, fateOf, takeUp } from './left-run.ts'
 import { compactAgain, readyAgain } from './resumption.ts'
-import { RunControl, type RunPlan } from './run-control.ts'
+import { RunControl } from './run-control.ts'
+import type { RunPlan } from './run-plan.ts'
+import type { Parent } from './running-task.ts'
 import { RuntimeKeeper } from './runtime-keeper.ts'
 import { SessionAnswers } from './session-answers.ts'
 import { SessionEditor } from './session-editor.ts'
 import { SessionInputs } from './session-inputs.ts'
 import { SessionRuns } from './session-runs.ts'
 import { SessionSettings } from './session-settings.ts'
-import { type Count, SessionState, type Surroundings } from './session-state.ts'
-import type { Parent, SessionTasks } from './session-tasks.ts'
+import { SessionState } from './session-state.ts'
+import type { SessionTally } from './session-tally.ts'
+import type { SessionTasks } from './session-tasks.ts'
 import { SessionViews } from './session-views.ts'
+import type { Surroundings } from './surroundings.ts'
 import { settledWithin } from './wait.ts'
 
 /** How long the end of the process waits for a run and its tools: programs get a second to end in order, one after another. */
@@ -71,6 +75,11 @@ export class LiveSession {
   /** The tasks that agents of this session have handed over. */
   get tasks(): SessionTasks {
     return this.#control.tasks
+  }
+
+  /** Its figures. */
+  get tally(): SessionTally {
+    return this.#state.tally
   }
 
   get id(): string {
@@ -145,21 +154,9 @@ export class LiveSession {
     })
   }
 
-  // Counting
-
-  /** Counts what was added below. */
-  countBelow(childId: string, more: Count): void {
-    this.#state.countBelow(childId, more)
-  }
-
   /** Its items as they are now. */
   get items(): readonly ItemRecord[] {
     return this.#state.items({ from: 0 })
-  }
-
-  /** Counts the messages again, here and above. */
-  recount(): void {
-    this.#state.recount()
   }
 
   // Life
@@ -176,7 +173,7 @@ export class LiveSession {
     { parent, ...plan }: Pick<RunPlan, 'lease' | 'headers' | 'trigger' | 'onEnd'> & { readonly parent: Parent },
   ): ActiveRun {
     const { rootRunId } = parent
-    this.#state.workFor(parent.state, rootRunId, parent.tells)
+    this.#state.family.workFor(parent.state, rootRunId, parent.tells)
     this.#state.around.slots.takeBeyond()
     const begin = { ...plan, rootRunId, messages: [], after: () => parent.state.recorder.settled() }
     return this.#control.begin(begin, (runId) => this.#state.addTask(text, runId))
@@ -184,13 +181,13 @@ export class LiveSession {
 
   /** From now on the session works for nobody. */
   workAlone(): void {
-    this.#state.workAlone()
+    this.#state.family.workAlone()
   }
 
   /** Deletes the session. Resolves when that is committed; {@link left} when its run and its tools have left too. */
   async delete(): Promise<void> {
     this.#gate.decide('delete')
-    this.#state.countAbove({ messages: -this.record.num_messages })
+    this.#state.tally.countAbove({ messages: -this.record.num_messages })
     this.#state.recorder.delete('session ended')
     this.attachments.end()
     const committed = this.#state.recorder.settled()
@@ -227,14 +224,14 @@ export class LiveSession {
   #takeUp(left: Run): void {
     const { above, around, record } = this.#state
     const task = above?.tasks.expect(this, left)
-    if (task !== undefined) this.#state.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
+    if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
     const isLost = task === undefined && (left.trigger === 'delegation' || left.trigger === 'background')
     const fate = isLost ? 'interrupted' : fateOf(left, record, around.recovery)
     if (fate !== 'resume' && fate !== 'ask') {
       const ended = endLeftRun(this.#state, left, fate)
       // Who waits for it finds it ended.
       if (task?.lease === undefined) task?.onEnd(ended)
-      this.#state.workAlone()
+      this.#state.family.workAlone()
       return
     }
     const { cause, ...taken } = takeUp(this.#state, left)

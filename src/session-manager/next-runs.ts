@@ -1,6 +1,6 @@
 import { Refusal } from '../protocol/protocol.ts'
 import type { ActiveRun } from './active-run.ts'
-import type { RunPlan } from './run-control.ts'
+import type { RunPlan } from './run-plan.ts'
 
 /** A run that begins as soon as the one before it has left. */
 export interface NextRun {

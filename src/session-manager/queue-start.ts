@@ -4,7 +4,7 @@ import type { InputRecord } from '../store/store.ts'
 import type { ActiveRun } from './active-run.ts'
 import { switchOf } from './gate.ts'
 import { applyRules, causeOf } from './queue-rules.ts'
-import type { RunPlan, RuntimeLease } from './run-control.ts'
+import type { RunPlan, RuntimeLease } from './run-plan.ts'
 import type { SessionState } from './session-state.ts'
 
 /** What a start from the queue needs of the runs of its session. */

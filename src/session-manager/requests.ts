@@ -1,28 +1,29 @@
-import {
-  type Decider,
-  type ElicitationAnswer,
-  type EventBody,
-  type ExpiryReason,
-  Refusal,
-  type Request,
-  type RequestState,
-  type Verdict,
+import type {
+  Decider,
+  ElicitationAnswer,
+  EventBody,
+  ExpiryReason,
+  Request,
+  RequestState,
+  Verdict,
 } from '../protocol/protocol.ts'
 import type { Answer, Question } from '../runtime/runtime.ts'
+import {
+  type ApprovalAddress,
+  approvalMeant,
+  elicitationMeant,
+  type KnownRequests,
+  wantsVerdict,
+} from './meant-request.ts'
 import { confirmationOf, newRequest, openingsOf } from './new-request.ts'
 import type { Recorder } from './recorder.ts'
 import { RequestClock } from './request-clock.ts'
 import { deadlineAnswers } from './request-deadline.ts'
-import { isAboutRerun, isSameQuestion } from './same-question.ts'
-import { settled, settledRefusal } from './settled-request.ts'
+import { isAboutRerun } from './same-question.ts'
+import { settled } from './settled-request.ts'
+import { byId, UnclaimedAnswers } from './unclaimed-answers.ts'
 
 export { settled } from './settled-request.ts'
-
-/** Which approval an answer means. Nothing: the one that is confirmed now. */
-export interface ApprovalAddress {
-  readonly request_id?: string | undefined
-  readonly tool_call_id?: string | undefined
-}
 
 /** The run that asks. */
 interface Asker {
@@ -63,8 +64,7 @@ export class Requests {
   readonly #recorder: Recorder
   readonly #relations: Relations
   readonly #waiting = new Map<string, Waiting>()
-  /** Answered before whoever asked has asked again, oldest first. */
-  #unclaimed: readonly Request[] = []
+  readonly #unclaimed = new UnclaimedAnswers()
   /** Settled, and perhaps not committed yet. */
   #lately: readonly Request[] = []
   readonly #clock: RequestClock
@@ -109,15 +109,14 @@ export class Requests {
     const own = requests.filter(({ run_id, id }) => run_id === runId && !this.#waiting.has(id)).sort(byId)
     for (const request of own) {
       if (request.state === 'open') this.#wait(request)
-      else if (request.answer !== undefined && !isAboutRerun(request.content))
-        this.#unclaimed = [...this.#unclaimed, request]
+      else if (!isAboutRerun(request.content)) this.#unclaimed.keep(request)
     }
     this.#confirmNext()
   }
 
   /** Settles those that nobody waits for and nobody will ask again. */
   expireOrphans(reason: ExpiryReason, isGone: (request: Request) => boolean): void {
-    this.#unclaimed = this.#unclaimed.filter((request) => !isGone(request))
+    this.#unclaimed.forget(isGone)
     for (const waiting of [...this.#waiting.values()]) {
       if (waiting.question !== undefined || !isGone(waiting.request)) continue
       this.#close(waiting, 'expired', 'restart', { reason })
@@ -129,17 +128,13 @@ export class Requests {
    * The open approval that an answer means: the one with that request id, or for that tool call, or the one that is
    * confirmed now. Refuses with `unknown_request`, `request_settled` (and who won) or `no_pending_request`.
    */
-  approval({ request_id, tool_call_id }: ApprovalAddress): Request {
-    if (request_id !== undefined) return this.#byId(request_id, wantsVerdict)
-    if (tool_call_id !== undefined) return this.#byToolCall(tool_call_id)
-    const { shown } = this
-    if (shown === undefined) throw new Refusal('no_pending_request')
-    return shown
+  approval(address: ApprovalAddress): Request {
+    return approvalMeant(address, this.#known)
   }
 
   /** The open elicitation with that id. */
   elicitation(id: string): Request {
-    return this.#byId(id, (request) => !wantsVerdict(request))
+    return elicitationMeant(id, this.#known)
   }
 
   /** A request that is open, or was settled not long ago. */
@@ -172,7 +167,7 @@ export class Requests {
 
   /** Withdraws everything, because the run stops. */
   withdraw(reason: unknown): void {
-    this.#unclaimed = []
+    this.#unclaimed.forget(() => true)
     for (const waiting of [...this.#waiting.values()]) {
       this.#close(waiting, 'withdrawn', 'stop')
       waiting.answered.promise.catch(() => {})
@@ -207,11 +202,9 @@ export class Requests {
   /** The answer to what the same run has asked before and nobody has claimed, oldest first. */
   #adopt(question: Question, run: Asker): Promise<AnyAnswer> | undefined {
     const orphans = [...this.#waiting.values()].filter((waiting) => waiting.question === undefined)
-    const found = [...this.#unclaimed, ...orphans.map(({ request }) => request)]
-      .sort(byId)
-      .find((request) => request.run_id === run.id && isSameQuestion(request.content, question.content))
+    const requests = orphans.map(({ request }) => request)
+    const found = this.#unclaimed.claim(question, run.id, requests)
     if (found === undefined) return undefined
-    this.#unclaimed = this.#unclaimed.filter((request) => request !== found)
     const waiting = this.#waiting.get(found.id)
     if (waiting === undefined) return found.answer && Promise.resolve(found.answer)
     waiting.question = question
@@ -220,17 +213,8 @@ export class Requests {
     return waiting.answered.promise
   }
 
-  #byId(id: string, isMeant: (request: Request) => boolean): Request {
-    const request = this.#waiting.get(id)?.request ?? this.#settled((candidate) => candidate.id === id)
-    if (request === undefined || !isMeant(request)) throw new Refusal('unknown_request')
-    return stillOpen(request)
-  }
-
-  #byToolCall(id: string): Request {
-    const isFor = ({ content }: Request): boolean => content.kind === 'approval' && content.tool_call.id === id
-    const request = this.open.find(isFor) ?? this.#settled(isFor)
-    if (request === undefined) throw new Refusal('no_pending_request')
-    return stillOpen(request)
+  get #known(): KnownRequests {
+    return { open: this.open, shown: this.shown, settled: (matches) => this.#settled(matches) }
   }
 
   /** One that is stored as open and does not wait here waits below, or was settled there a moment ago. */
@@ -274,7 +258,7 @@ export class Requests {
     this.#clock.forget(waiting.request.id)
     const request = settled(waiting.request, state, decider, more)
     this.#lately = [...this.#lately.slice(-63), request]
-    if (more.answer !== undefined && waiting.question === undefined) this.#unclaimed = [...this.#unclaimed, request]
+    if (waiting.question === undefined) this.#unclaimed.keep(request)
     this.#recorder.save({ kind: 'request.put', request })
     this.#tell({ type: 'request_settled', request, decider }, request)
     if (more.answer !== undefined) waiting.answered.resolve(more.answer)
@@ -305,19 +289,4 @@ export class Requests {
   #tell(event: EventBody, { agent_name, run_id }: Request): void {
     this.#recorder.event({ ...event, ...(agent_name === undefined ? {} : { agent_name }) }, run_id)
   }
-}
-
-/** It is answered by a verdict, as everything but an elicitation is. */
-function wantsVerdict({ content }: Request): boolean {
-  return content.kind !== 'elicitation'
-}
-
-function stillOpen(request: Request): Request {
-  if (request.state !== 'open') throw settledRefusal(request, 'body.request_id')
-  return request
-}
-
-/** Ids rise with time. */
-function byId(a: { readonly id: string }, b: { readonly id: string }): number {
-  return a.id < b.id ? -1 : 1
 }

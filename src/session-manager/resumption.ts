@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { type RecoveryCause, Refusal, type Run } from '../protocol/protocol.ts'
 import { RunFailure } from '../runtime/runtime.ts'
 import type { ActiveRun } from './active-run.ts'
-import type { ResumePlan, RuntimeLease } from './run-control.ts'
+import type { ResumePlan, RuntimeLease } from './run-plan.ts'
 import type { SessionState } from './session-state.ts'
 import { unlessAborted } from './wait.ts'
 

@@ -10,11 +10,11 @@ export function rollBack(state: SessionState, run: Run, tools_run: readonly Roll
   const { recorder, log, transcript } = state
   const from = run.first_position ?? transcript.items.length
   const gone = transcript.items.slice(from)
-  const messages = gone.reduce((sum, { body }) => sum + state.messagesIn(body), 0)
+  const messages = gone.reduce((sum, { body }) => sum + state.tally.messagesIn(body), 0)
   const message_ids = gone.flatMap((item) => messageIds(state, item))
   for (const item of transcript.rollBack(from, run.run_id)) recorder.save({ kind: 'item.put', item })
-  state.forgetRolledBack()
-  state.count({ messages: -messages })
+  state.tally.forgetRolledBack()
+  state.tally.count({ messages: -messages })
   const { run_id, first_seq: from_seq, agent_name } = run
   const told = { from_seq, to_seq: log.head, message_ids, tools_run: [...tools_run] }
   recorder.event({ type: 'run_rolled_back', agent_name, ...told }, run_id)

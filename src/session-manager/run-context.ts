@@ -31,7 +31,7 @@ export function runContext(
       interactive: state.record.non_interactive !== true,
       budget: state.record.budget,
     }),
-    spent: () => state.spent,
+    spent: () => state.tally.spent,
     get cost() {
       return state.record.cost
     },

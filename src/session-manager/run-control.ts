@@ -1,81 +1,17 @@
-import {
-  type InputMessage,
-  type OnDisconnect,
-  Refusal,
-  type RolledBackTool,
-  type Run,
-  type RunTrigger,
-  type StopReason,
-} from '../protocol/protocol.ts'
-import { type AgentRef, type RunContext, RunFailure, type Runtime, type RuntimeEvent } from '../runtime/runtime.ts'
+import type { RolledBackTool, StopReason } from '../protocol/protocol.ts'
+import type { Runtime } from '../runtime/runtime.ts'
 import { ActiveRun, newRun, RunStopped, type StopRequest } from './active-run.ts'
 import { isTakenUp, type TakenUp, tellBelow } from './left-run.ts'
 import { type NextRun, NextRuns } from './next-runs.ts'
 import { applyRules } from './queue-rules.ts'
 import { type QueueRuns, QueueStart } from './queue-start.ts'
-import { NotResumed } from './resumption.ts'
 import { rollBack, toolsRun } from './rollback.ts'
-import { runContext } from './run-context.ts'
-import { recordEvent } from './run-record.ts'
-import { type Ending, RunLeftBehind, underWatch } from './run-watch.ts'
+import { type DrivePlan, RunDrive } from './run-drive.ts'
+import type { ResumePlan, RunPlan } from './run-plan.ts'
+import type { Ending } from './run-watch.ts'
 import type { SessionState } from './session-state.ts'
 import { SessionTasks } from './session-tasks.ts'
 import { interrupted } from './transcript.ts'
-import { unlessAborted } from './wait.ts'
-
-/** A runtime in use. Whoever leased it releases it. */
-export interface RuntimeLease {
-  readonly runtime: Runtime
-  /** Key of the agent's source; empty when the runtime was attached and no file's agent has run. */
-  readonly source: string
-  release(): Promise<void>
-  /** Lends it to nobody else from now on: it may not come back. */
-  forget?(): void
-}
-
-/** A run that is ready to begin: everything that had to be loaded is loaded. */
-export interface RunPlan {
-  readonly lease: RuntimeLease
-  readonly messages: readonly InputMessage[]
-  /** A model reference for the agent, from this run on. */
-  readonly model?: string | undefined
-  readonly trigger: RunTrigger
-  /** The agent that the request asked for, by a name or by a slash command. */
-  readonly agent?: AgentRef | undefined
-  /** Of a run that a connection starts. */
-  readonly onDisconnect?: OnDisconnect | undefined
-  /** Of a compaction. */
-  readonly additionalPrompt?: string | undefined
-  /** What the runtime carries out; its `run` unless told. */
-  readonly work?:
-    | ((context: RunContext, runtime: Runtime) => AsyncGenerator<RuntimeEvent, StopReason, void>)
-    | undefined
-  /** Of a task: the run at the top that it belongs to. */
-  readonly rootRunId?: string | undefined
-  /** Of the request behind the run; none for one that the queue starts. */
-  readonly headers?: Readonly<Record<string, string>> | undefined
-  /** What must be safe besides before it begins its work. */
-  readonly after?: (() => Promise<void>) | undefined
-  /** Is called in the breath in which the run ends. */
-  readonly onEnd?: ((run: Run) => void) | undefined
-}
-
-/** A run that goes on in this process: what it needs comes when it may. */
-export interface ResumePlan extends Pick<RunPlan, 'work' | 'onEnd'> {
-  /** Gets ready what it needs; throws when the run cannot go on. */
-  getReady(run: ActiveRun): Promise<RuntimeLease>
-}
-
-interface Drive extends Pick<RunPlan, 'headers' | 'work' | 'onEnd'> {
-  /** To be released also when the run does not come to it. */
-  readonly lease?: RuntimeLease | undefined
-  getReady(run: ActiveRun): Promise<RuntimeLease>
-}
-
-/** What a run holds until it has left. */
-interface Held {
-  lease: RuntimeLease | undefined
-}
 
 /** Starts the runs of one session, drives each to its one end, and goes on with what waits in the queue. */
 export class RunControl {
@@ -87,7 +23,7 @@ export class RunControl {
   #current: ActiveRun | undefined
   #last: ActiveRun | undefined
   #driving: Promise<void> = Promise.resolve()
-  #isPaused = false
+  #drive: RunDrive | undefined
 
   /** `lease` gets the session's runtime ready, for a run that the queue starts. */
   constructor(state: SessionState, lease: QueueRuns['lease']) {
@@ -158,7 +94,7 @@ export class RunControl {
     for (const message of plan.messages) this.#state.addUserMessage(message, run.id)
     recorder.event({ type: 'stream_started', agent_name: agent.name }, run.id)
     recorder.save({ kind: 'run.put', run: run.state })
-    this.#driving = this.#drive(run, {
+    this.#driving = this.#driveToEnd(run, {
       ...plan,
       getReady: async () => {
         await plan.after?.()
@@ -175,7 +111,7 @@ export class RunControl {
     run.activity.recover()
     this.#current = run
     this.#state.around.slots.takeBeyond()
-    this.#driving = this.#drive(run, plan)
+    this.#driving = this.#driveToEnd(run, plan)
     this.#begun.resolve()
     return run
   }
@@ -183,7 +119,7 @@ export class RunControl {
   /** Nothing would be lost if the process ended now: the next one goes on with the run, and with those it waits for. */
   get isAtRest(): boolean {
     const run = this.#current
-    if (run === undefined || this.#isPaused) return true
+    if (run === undefined || this.#drive?.isPaused === true) return true
     if (!this.#isTakenUp(run) || !run.safePoint.isSafeBut(this.tasks.atRest)) return false
     return !this.#state.requests.isEmpty || this.tasks.atRest.size > 0
   }
@@ -260,17 +196,14 @@ export class RunControl {
       : { policy_pending: false, safety_policy: policy, tools_approved: policy === 'autonomous' }
   }
 
-  async #drive(run: ActiveRun, plan: Drive): Promise<void> {
-    const held: Held = { lease: plan.lease }
-    const { detached, ...ending } = await underWatch(run, this.#state, this.tasks, {
-      carryOut: () => this.#carryOut(run, plan, held),
-      letGo: () => this.#letGo(run, held),
+  async #driveToEnd(run: ActiveRun, plan: DrivePlan): Promise<void> {
+    const drive = new RunDrive(run, plan, this.#state, this.tasks, {
+      isCurrent: () => this.#current === run,
+      isTakenUp: () => this.#isTakenUp(run),
       abort: () => this.#abort(run),
     })
-    if (detached !== undefined) {
-      held.lease?.forget?.()
-      this.#state.around.onDefect(new RunLeftBehind(run.id))
-    }
+    this.#drive = drive
+    const { detached, ...ending } = await drive.done()
     const last: Ending = { ...(run.isStopping ? { reason: 'canceled' } : ending), detached }
     const tools = run.rollsBack ? await toolsRun(this.#state, run.state).catch(() => []) : []
     this.#finish(run, last, tools)
@@ -292,68 +225,6 @@ export class RunControl {
     }
   }
 
-  async #carryOut(run: ActiveRun, { getReady, headers = {}, work }: Drive, held: Held): Promise<Ending> {
-    try {
-      await this.#state.recorder.settled()
-      const lease = await this.#ready(run, getReady)
-      held.lease = lease
-      if (this.#state.around.isLeaving()) await this.#pauseIfSafe(run)
-      const { runtime, source } = lease
-      run.activity.begin(runtime.patience)
-      const tasks = this.tasks.of(run, source, headers)
-      const context = runContext(this.#state, run, runtime, { tasks, headers })
-      return { reason: await this.#record(run, work?.(context, runtime) ?? runtime.run(context)) }
-    } catch (cause) {
-      return run.signal.aborted ? { reason: 'canceled' } : this.#judge(cause)
-    }
-  }
-
-  /** A run that has not gone on yet would lose nothing. */
-  async #ready(run: ActiveRun, getReady: Drive['getReady']): Promise<RuntimeLease> {
-    this.#isPaused = run.past !== undefined
-    try {
-      return await getReady(run)
-    } finally {
-      this.#isPaused = false
-    }
-  }
-
-  async #letGo(run: ActiveRun, { lease }: Held): Promise<void> {
-    await this.tasks.leave(run)
-    await lease?.release().catch((cause: unknown) => this.#state.around.onDefect(cause))
-  }
-
-  async #record(run: ActiveRun, events: AsyncGenerator<RuntimeEvent, StopReason, void>): Promise<StopReason> {
-    try {
-      for (;;) {
-        const step = await events.next()
-        if (step.done === true) return step.value
-        // It was left behind: whatever it tells now is about a run that has ended.
-        if (this.#current !== run) return 'canceled'
-        run.safePoint.note(step.value)
-        // Whatever was open has been asked again by now, or never will be.
-        if (run.past !== undefined && run.safePoint.isAnswering)
-          this.#state.requests.expireOrphans('asker_gone', () => true)
-        recordEvent(this.#state, run, step.value)
-        const { pressure } = this.#state.recorder
-        if (pressure !== undefined) await pressure
-        if (this.#state.around.isLeaving()) await this.#pauseIfSafe(run)
-      }
-    } finally {
-      // When it was not the runtime that ended, it must let go of what it holds.
-      await events.return('canceled')
-    }
-  }
-
-  /** A run that the next process goes on with stops where nothing is lost. */
-  async #pauseIfSafe(run: ActiveRun): Promise<void> {
-    if (!this.#isTakenUp(run) || !run.safePoint.isSafeBut(new Set())) return
-    this.#isPaused = true
-    await unlessAborted(new Promise(() => {}), run.signal).finally(() => {
-      this.#isPaused = false
-    })
-  }
-
   /** The next process goes on with the run. */
   get isTakenUp(): boolean {
     return this.#current !== undefined && this.#isTakenUp(this.#current)
@@ -364,17 +235,6 @@ export class RunControl {
     const { record, around, above } = this.#state
     if (!isTakenUp(state, record, around.recovery)) return false
     return state.trigger !== 'delegation' || above?.runs.isTakenUp === true
-  }
-
-  #judge(cause: unknown): Ending {
-    if (cause instanceof RunFailure)
-      return { reason: cause.reason, error: { code: cause.code, message: cause.message } }
-    if (cause instanceof NotResumed) return { reason: 'interrupted', error: cause.error }
-    if (cause instanceof Refusal && cause.code === 'store_unavailable') {
-      return { reason: 'error', error: { code: 'store_unavailable', message: cause.message } }
-    }
-    this.#state.around.onDefect(cause)
-    return { reason: 'error', error: { code: 'internal', message: 'the run failed because of a defect in the server' } }
   }
 
   #finish(run: ActiveRun, ending: Ending, tools: readonly RolledBackTool[]): void {

@@ -6,13 +6,16 @@ import type { SessionState } from './session-state.ts'
 /** Writes down what a run tells: what it changes in the session, and the event itself into the log. */
 export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeEvent): void {
   run.activity.take(event)
+  run.safePoint.note(event)
+  // Whatever was open has been asked again by now, or never will be.
+  if (run.past !== undefined && run.safePoint.isAnswering) state.requests.expireOrphans('asker_gone', () => true)
   switch (event.type) {
     case 'time_spent':
-      state.count({ spent: { cost: 0, tokens: 0, elapsed_seconds: event.seconds } })
+      state.tally.count({ spent: { cost: 0, tokens: 0, elapsed_seconds: event.seconds } })
       return
     case 'usage_spent':
       spend(state, run, event.usage, event.cost)
-      state.count({ cost: event.cost })
+      state.tally.count({ cost: event.cost })
       return
     case 'message_added': {
       if (event.message.message.role === 'assistant') state.transcript.finishPartial()
@@ -57,5 +60,5 @@ function spend(state: SessionState, run: ActiveRun, usage: Usage, cost: number):
   run.spend(usage, cost)
   // So that what it has spent is known wherever it goes on.
   state.recorder.save({ kind: 'run.put', run: run.state })
-  state.count({ spent: spendingOf(usage, cost) })
+  state.tally.count({ spent: spendingOf(usage, cost) })
 }

@@ -26,13 +26,13 @@ export class SessionAnswers {
 
   /** The questions that wait, oldest first. */
   get open(): readonly Request[] {
-    return this.#state.tree.flatMap(({ requests }) => requests.open).sort((a, b) => (a.id < b.id ? -1 : 1))
+    return this.#state.family.tree.flatMap(({ requests }) => requests.open).sort((a, b) => (a.id < b.id ? -1 : 1))
   }
 
   /** A request of this session or of any below it, as it stands. Refuses with `unknown_request`. */
   find(id: string): Request {
-    const { around, id: sessionId, tree } = this.#state
-    const known = tree.map(({ requests }) => requests.find(id)).find((request) => request !== undefined)
+    const { around, id: sessionId, family } = this.#state
+    const known = family.tree.map(({ requests }) => requests.find(id)).find((request) => request !== undefined)
     const request = known ?? around.store.request(sessionId, id)
     if (request === undefined) throw new Refusal('unknown_request')
     return request
@@ -42,7 +42,7 @@ export class SessionAnswers {
   async answer(id: string, body: AnswerBody): Promise<Request> {
     this.#gate.decide('answer')
     const request = this.find(id)
-    const state = this.#state.tree.find(({ requests }) => requests.find(id)?.state === 'open')
+    const state = this.#state.family.tree.find(({ requests }) => requests.find(id)?.state === 'open')
     if (state === undefined) {
       if (request.state === 'open') throw new Refusal('request_settled', 'Nobody waits for an answer any more')
       throw settledRefusal(request, 'params.request_id')
@@ -71,7 +71,7 @@ export class SessionAnswers {
   /** Asks this session, then those that work for it. The refusal is the first that knows more than "there is none". */
   #find(find: (state: SessionState) => Request): { readonly state: SessionState; readonly request: Request } {
     let refusal: unknown
-    for (const state of this.#state.tree) {
+    for (const state of this.#state.family.tree) {
       try {
         return { state, request: find(state) }
       } catch (failure) {
@@ -95,7 +95,7 @@ export class SessionAnswers {
 
   async #decided<T>(state: SessionState, outcome: T): Promise<T> {
     await state.recorder.decided(outcome)
-    await Promise.all(state.lineage.map(({ recorder }) => recorder.settled()))
+    await Promise.all(state.family.lineage.map(({ recorder }) => recorder.settled()))
     await this.#state.recorder.settled()
     return outcome
   }
@@ -103,15 +103,15 @@ export class SessionAnswers {
 
 /** Settles what asks for a verdict, in the breath in which it was found open. */
 function rule(state: SessionState, request: Request, verdict: Verdict): Request {
-  const top = state.lineage.at(-1) ?? state
+  const { top } = state.family
   if (request.content.kind === 'approval') {
     // Clients that send every key send an empty name for no name.
     const tool = verdict.tool_name || request.content.tool_call.function.name
     // What holds for the session at the top holds for all that work for it.
-    if (grant(top, verdict.confirmation, tool)) top.sharePolicy()
+    if (grant(top, verdict.confirmation, tool)) top.family.sharePolicy()
   }
   const settled = state.requests.settle(request.id, verdict, 'client') ?? request
-  for (const other of top.tree) other.requests.redecide()
+  for (const other of top.family.tree) other.requests.redecide()
   return settled
 }
 

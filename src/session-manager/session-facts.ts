@@ -52,7 +52,7 @@ export function factsOf(state: SessionState, control: RunControl, agent: string 
     run: current?.state,
     activity: current?.activity,
     last: control.last?.state ?? storedRun(state, current?.id),
-    requests: state.tree.flatMap(({ requests }) => requests.open),
+    requests: state.family.tree.flatMap(({ requests }) => requests.open),
     tasks: control.tasks.running.map(({ session, run, waiting }) => ({
       session_id: session.id,
       agent: run.state.agent_name,

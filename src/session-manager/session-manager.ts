@@ -1,33 +1,31 @@
-import { createStoredLog, type LogPage, type ReadOptions, type StoredLog } from '../event-log/event-log.ts'
-import {
-  type AgentFileView,
-  type AgentSummary,
-  type AnswerBody,
-  type Budget,
-  type ElicitationBody,
-  type Explanation,
-  type InputChange,
-  type InputMessage,
-  type Message,
-  type Permissions,
-  type QueuedInput,
-  type QueueState,
-  type Recovery,
-  Refusal,
-  type Request,
-  type ResumeBody,
-  type Run,
-  type SafetyPolicy,
-  type Session,
-  type SessionDetails,
-  type SessionExport,
-  type SessionModels,
-  type SessionRecovery,
-  type SessionStatus,
-  type SessionSummary,
-  type SessionTemplate,
-  type Snapshot,
-  type Summary,
+import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
+import type {
+  AgentFileView,
+  AgentSummary,
+  AnswerBody,
+  Budget,
+  ElicitationBody,
+  Explanation,
+  InputChange,
+  InputMessage,
+  Message,
+  Permissions,
+  QueuedInput,
+  QueueState,
+  Recovery,
+  Request,
+  ResumeBody,
+  Run,
+  SafetyPolicy,
+  Session,
+  SessionDetails,
+  SessionModels,
+  SessionRecovery,
+  SessionStatus,
+  SessionSummary,
+  SessionTemplate,
+  Snapshot,
+  Summary,
 } from '../protocol/protocol.ts'
 import type { AgentRef, Agents, Runtime } from '../runtime/runtime.ts'
 import type { FleetFilter, FleetSessions, Page, RequestFilter, SessionFilter, Store } from '../store/store.ts'
@@ -48,24 +46,22 @@ import {
   toItemRange,
 } from './answers.ts'
 import type { Attachment, EventSource, FollowUpInjector } from './attachments.ts'
-import { fingerprintOf } from './fingerprint.ts'
-import { type FleetReadOptions, shownInFleet } from './fleet-filter.ts'
-import { forkOf, treeOf } from './fork.ts'
+import type { FleetReadOptions } from './fleet-filter.ts'
+import { FleetView, fleetLog } from './fleet-view.ts'
 import { type Decided, Idempotency, type KeyedCommand } from './idempotency.ts'
 import type { InputOptions } from './input-queue.ts'
 import type { Submission } from './intake.ts'
+import { followUpOnce } from './keyed-follow-up.ts'
 import { Lifecycle, type ManagerPhase, type Readiness } from './lifecycle.ts'
 import type { LiveSession } from './live-session.ts'
-import { newInput } from './new-input.ts'
-import type { RetentionOptions } from './retention.ts'
-import { RunSlots } from './run-slots.ts'
-import { matches } from './session-filter.ts'
+import { type SessionManagerOptions, surroundingsOf } from './manager-options.ts'
+import { SessionDirectory } from './session-directory.ts'
 import { SessionMap } from './session-map.ts'
-import { chosenPolicy, newRecord, toggledPolicy } from './session-record.ts'
-import { toDetails, toExport, toRecovery, toSession, toSummary } from './session-view.ts'
+import { toRunRequest } from './session-runs.ts'
+import { toDetails, toRecovery } from './session-view.ts'
+import { SessionVisits } from './session-visits.ts'
 import { toMessages } from './transcript.ts'
 import { settledWithin } from './wait.ts'
-import { checkedWorkingDir } from './working-dir.ts'
 
 export type { StopRequest } from './active-run.ts'
 export type * from './answers.ts'
@@ -76,86 +72,34 @@ export type { Decided, KeyedCommand } from './idempotency.ts'
 export type { InputOptions } from './input-queue.ts'
 export type { Submission } from './intake.ts'
 export type { ManagerPhase, Readiness } from './lifecycle.ts'
-
-export interface SessionManagerOptions extends RetentionOptions {
-  /** Not open yet: `start` opens it, `close` closes it. */
-  readonly store: Store
-  readonly agents: Agents
-  /** Runs that may go on at once, over all sessions. */
-  readonly maxConcurrentRuns?: number | undefined
-  /** Newest events of a loaded session that stay in memory, besides 1 MiB at most. */
-  readonly ringCapacity?: number | undefined
-  /** What becomes of runs that the process before has left, where their session does not say; `resume` when nothing is said. */
-  readonly recovery?: Recovery | undefined
-  /** How often a run is begun at most, after crashes; 3 when nothing is said. */
-  readonly recoveryAttempts?: number | undefined
-  /** Milliseconds before its second attempt, twice as long before each further one; 500 when nothing is said. */
-  readonly recoveryDelayMs?: number | undefined
-  /** Sessions may only work below this directory. */
-  readonly workingDirRoot?: string | undefined
-  /** Where sessions work that name no directory; without it where the process works. */
-  readonly workingDir?: string | undefined
-  /** Milliseconds that questions stay open in sessions that choose nothing themselves; without it for ever. */
-  readonly requestDeadlineMs?: number | undefined
-  /**
-   * How long a run may tell nothing, in milliseconds, while nothing is known to go on in it, before it counts as stuck; 5
-   * minutes unless told, `Infinity` for ever.
-   */
-  readonly runSilenceMs?: number | undefined
-  /** How long a run that was stopped may take to leave, in milliseconds, before it is left behind; 30 seconds unless told. */
-  readonly detachAfterMs?: number | undefined
-  /** Done when the store is ours, before anything that a former process left is taken up. */
-  readonly beforeRecovery?: (() => Promise<void>) | undefined
-  /** Is told of every defect, once. */
-  readonly onDefect?: ((error: unknown) => void) | undefined
-}
-
-/** How long a command waits for a session whose commit has failed to be loaded again. */
-const lostMs = 1000
+export type { SessionManagerOptions } from './manager-options.ts'
 
 /**
  * Owns sessions: finds, loads and closes them. Every method opens the session it is about and delegates; an unknown
  * session is `Refusal('unknown_session')`. What a method has answered is committed.
  */
 export class SessionManager {
-  readonly #options: SessionManagerOptions
   readonly #store: Store
   readonly #agents: Agents
   readonly #sessions: SessionMap
-  readonly #fleet: StoredLog
   readonly #keys: Idempotency
-  readonly #first = Promise.withResolvers<void>()
   readonly #life: Lifecycle
+  readonly #visits: SessionVisits
+  readonly #directory: SessionDirectory
+  readonly #fleet: FleetView
 
   constructor(options: SessionManagerOptions) {
-    this.#options = options
-    this.#store = options.store
-    this.#agents = options.agents
-    this.#keys = new Idempotency(options.store, options.idempotencyRetentionMs)
-    const { store } = options
-    this.#fleet = createStoredLog({ bounds: () => store.fleetBounds(), read: (after) => store.fleetEvents(after) })
-    this.#sessions = new SessionMap({
-      store: options.store,
-      agents: options.agents,
-      slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
-      workingDir: options.workingDir,
-      ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
-      fleet: this.#fleet,
-      requestDeadlineMs: options.requestDeadlineMs,
-      limits: {
-        runSilenceMs: options.runSilenceMs ?? 5 * 60_000,
-        detachAfterMs: options.detachAfterMs ?? 30_000,
-      },
-      recovery: {
-        recovery: options.recovery ?? 'resume',
-        attempts: options.recoveryAttempts ?? 3,
-        delayMs: options.recoveryDelayMs ?? 500,
-      },
-      isDraining: () => this.#life.phase !== 'ready',
-      isLeaving: () => this.#life.phase === 'draining' || this.#life.phase === 'closed',
-      onDefect: (error) => options.onDefect?.(error),
-    })
+    const { store, agents, workingDirRoot } = options
+    this.#store = store
+    this.#agents = agents
+    const log = fleetLog(store)
+    this.#keys = new Idempotency(store, options.idempotencyRetentionMs)
+    this.#sessions = new SessionMap(surroundingsOf(options, log, () => this.#life.phase))
     this.#life = new Lifecycle(this.#sessions, options)
+    this.#visits = new SessionVisits(this.#sessions, this.#life)
+    const [sessions, life, visits, keys] = [this.#sessions, this.#life, this.#visits, this.#keys]
+    this.#directory = new SessionDirectory({ store, sessions, life, visits, keys, workingDirRoot })
+    this.#fleet = new FleetView(store, log, life)
   }
 
   // Life
@@ -217,15 +161,8 @@ export class SessionManager {
 
   // Sessions
 
-  async createSession(template: SessionTemplate = {}): Promise<Session> {
-    const wanted = template.working_dir
-    const workingDir =
-      wanted === undefined || wanted === '' ? undefined : checkedWorkingDir(wanted, this.#options.workingDirRoot)
-    this.#life.needReady()
-    const session = this.#sessions.add(newRecord(template, workingDir))
-    const created = await session.decided(toSession(session.record, []))
-    this.#first.resolve()
-    return created
+  createSession(template: SessionTemplate = {}): Promise<Session> {
+    return this.#directory.create(template)
   }
 
   getSession(id: string, messages: MessageRange = 'all'): Promise<SessionDetails> {
@@ -236,34 +173,17 @@ export class SessionManager {
   }
 
   getSessions(filter: SessionFilter): Page<SessionSummary> {
-    this.#life.needStarted()
-    const { entries, next } = this.#store.sessions(filter)
-    const isStreaming = (id: string): boolean => this.#sessions.peek(id)?.runs.current !== undefined
-    return { entries: entries.map((record) => toSummary(record, isStreaming(record.id))), next }
+    return this.#directory.list(filter)
   }
 
   /** Sessions that run here or have something attached, newest first; a cursor means nothing. */
-  async getActiveSessions(filter: SessionFilter = { limit: 1000 }): Promise<readonly SessionSummary[]> {
-    const active = this.#sessions.loaded
-      .filter((session) => session.isActive && matches(session.record, filter))
-      .sort((a, b) => (a.id < b.id ? 1 : -1))
-      .slice(0, filter.limit)
-    const summaries = active.map((session) => toSummary(session.record, session.runs.current !== undefined))
-    const told = await Promise.allSettled(active.map((session) => session.settled()))
-    return summaries.filter((_, index) => told[index]?.status === 'fulfilled')
+  getActiveSessions(filter: SessionFilter = { limit: 1000 }): Promise<readonly SessionSummary[]> {
+    return this.#directory.active(filter)
   }
 
   /** A page of messages, oldest first. The cursor is a position among the session's items. */
   getMessages(id: string, page: { readonly limit: number; readonly from: number }): Promise<MessagePage> {
-    return this.#visit(id, (session) =>
-      session.views.read(
-        (record, items) => {
-          const next = page.from + items.length
-          return { messages: toMessages(items), next: next < record.num_items ? next : undefined }
-        },
-        { from: page.from, limit: page.limit },
-      ),
-    )
+    return this.#visit(id, (session) => session.views.messages(page))
   }
 
   getSessionSnapshot(id: string, messages: MessageRange = 'all'): Promise<Snapshot> {
@@ -281,56 +201,28 @@ export class SessionManager {
 
   /** The sessions that carry out tasks for a session, oldest first, those of the past too. */
   getChildren(id: string): Promise<readonly SessionSummary[]> {
-    return this.#visit(id, async (session) => {
-      await session.settled()
-      const children = this.#store.children(id)
-      const loaded = children.flatMap((child) => this.#sessions.peek(child.id) ?? [])
-      const summaries = children.map((child) => {
-        const live = this.#sessions.peek(child.id)
-        return toSummary(live?.record ?? child, live?.runs.current !== undefined)
-      })
-      await Promise.all(loaded.map((child) => child.settled()))
-      return summaries
-    })
+    return this.#directory.children(id)
   }
 
   /**
    * Deletes a session with all below it, and stops their runs. With a wait, tells whether the runs have left by then.
    */
   deleteSession(id: string, waitMs?: number): Promise<{ readonly left: boolean }> {
-    return this.#visit(id, async (session) => {
-      // In one breath: none of them may begin anything in between.
-      const sessions = [...this.#sessions.below(id), session]
-      await Promise.all([session.decided({ left: true }), ...sessions.map((one) => one.delete())])
-      return { left: waitMs === undefined || (await this.waitLeft(id, waitMs)) }
-    })
+    return this.#directory.delete(id, waitMs)
   }
 
   /** Waits until a session that was deleted has left, with all below it. */
   waitLeft(id: string, milliseconds: number): Promise<boolean> {
-    return settledWithin(Promise.all(this.#sessions.tree(id).map((one) => one.left())), milliseconds)
+    return this.#directory.left(id, milliseconds)
   }
 
-  async batchDeleteSessions(ids: readonly string[]): Promise<BatchDeletion> {
-    const deleted = ids.map((id, place) => this.#keys.part(`${place} ${id}`, () => this.deleteSession(id)))
-    const outcomes = await Promise.allSettled(deleted)
-    const failed = ids.filter((_, index) => outcomes[index]?.status === 'rejected')
-    return { deleted_count: ids.length - failed.length, failed_count: failed.length, failed_ids: failed }
+  batchDeleteSessions(ids: readonly string[]): Promise<BatchDeletion> {
+    return this.#directory.deleteAll(ids)
   }
 
   /** Exports the sessions that exist; `missing` names the others. */
-  async batchExportSessions(ids: readonly string[]): Promise<BatchExport> {
-    const sessions: SessionExport[] = []
-    const missing: string[] = []
-    for (const id of ids) {
-      try {
-        sessions.push(await this.#visit(id, (session) => session.views.read(toExport, { from: 0 })))
-      } catch (refusal) {
-        if (!(refusal instanceof Refusal && refusal.code === 'unknown_session')) throw refusal
-        missing.push(id)
-      }
-    }
-    return { sessions, missing }
+  batchExportSessions(ids: readonly string[]): Promise<BatchExport> {
+    return this.#directory.exportAll(ids)
   }
 
   exportSessionForRecovery(id: string): Promise<SessionRecovery> {
@@ -339,49 +231,21 @@ export class SessionManager {
 
   /** A new session that begins as this one was before its N-th user message, counted from 0. */
   forkSession(id: string, userMessageIndex: number): Promise<SessionDetails> {
-    return this.#visit(id, async (parent) => {
-      const [record, items] = await parent.views.read((...whole) => whole, { from: 0 })
-      this.#life.needReady()
-      // Forks that are made at once are not stored yet, and must not get the same number.
-      const titlesLike = (prefix: string): readonly string[] => [
-        ...this.#store.titles(prefix),
-        ...this.#sessions.loaded.map((session) => session.record.title),
-      ]
-      const fork = forkOf(record, items, userMessageIndex, titlesLike)
-      const session = this.#sessions.add(fork.record, fork.items)
-      const below = fork.below.map((copy) => this.#sessions.add(copy.record, copy.items))
-      const details = session.decided(toDetails(fork.record, toMessages(treeOf(fork).items)))
-      await Promise.all([details, ...below.map((one) => one.settled())])
-      this.#first.resolve()
-      return details
-    })
+    return this.#directory.fork(id, userMessageIndex)
   }
 
   // Runs
 
   /** Begins a run. Refuses, before anything is changed, what cannot be run. */
   runSession(id: string, agent: AgentRef, options: RunOptions): Promise<StartedRun> {
-    return this.#visit(id, async (session) => {
-      const { messages, ...rest } = options
-      const run = await session.runs.start({ trigger: 'detached', ...rest, agent, messages: newInput(messages) })
-      this.#first.resolve()
-      const { first_seq } = run.state
-      return {
-        run: run.state,
-        events: (signal) =>
-          session.views.tail({ since: first_seq - 1, follow: true, signal, until: () => run.state.last_seq }),
-      }
-    })
+    return this.#visits.use(id, async (session) =>
+      session.views.started(await session.runs.start(toRunRequest(agent, options))),
+    )
   }
 
   /** Runs or says something, whatever the session does; without an agent, to whichever answers. */
   submit(id: string, agent: AgentRef | undefined, options: SubmitOptions): Promise<Submission> {
-    return this.#visit(id, async (session) => {
-      const { messages, trigger = 'detached', ...more } = options
-      const submission = await session.intake.submit({ ...more, agent, trigger, messages: newInput(messages) })
-      this.#first.resolve()
-      return submission
-    })
+    return this.#visits.use(id, (session) => session.intake.submit(toRunRequest(agent, options)))
   }
 
   /** The stream of the run that takes what was submitted. Reading it changes nothing. */
@@ -390,10 +254,7 @@ export class SessionManager {
   }
 
   getRuns(id: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Promise<Page<Run>> {
-    return this.#visit(id, async (session) => {
-      await session.settled()
-      return this.#store.runs(id, page)
-    })
+    return this.#visits.settled(id, () => this.#store.runs(id, page))
   }
 
   getRun(id: string, runId: string): Promise<Run> {
@@ -407,10 +268,7 @@ export class SessionManager {
 
   /** Stops the run that goes on, and waits for its end at most so long. Idempotent; an idle session has nothing to stop. */
   cancelRun(id: string, request: StopRequest, options: { runId?: string | undefined; waitMs: number }): Promise<Stop> {
-    return this.#visit(id, async (session) => {
-      const { run_id } = await session.runs.stop(request, options.runId)
-      return session.runs.stopped(run_id, options.waitMs)
-    })
+    return this.#visit(id, (session) => session.runs.cancel(request, options.runId, options.waitMs))
   }
 
   /** The first half of {@link cancelRun}: asks for the stop, and answers which run it is about. */
@@ -425,10 +283,7 @@ export class SessionManager {
 
   /** Compacts the history of a session: in a run of its own, or in the one that goes on. */
   compactSession(id: string, prompt?: string): Promise<CompactionStart> {
-    return this.#visit(id, async (session) => {
-      const { run, isNew } = await session.runs.compact({ prompt })
-      return { run: run.state, isNew }
-    })
+    return this.#visit(id, (session) => session.runs.compact({ prompt }))
   }
 
   steerSession(id: string, messages: readonly InputMessage[], options?: InputOptions): Promise<void> {
@@ -436,17 +291,14 @@ export class SessionManager {
   }
 
   /** With a key it is taken once, and a repeat is told that it is a duplicate. */
-  async followUpSession(
+  followUpSession(
     id: string,
     messages: readonly InputMessage[],
     key?: string,
     options?: InputOptions,
   ): Promise<FollowUp> {
     const say = () => this.#visit(id, (session) => session.inputs.followUp(messages, options))
-    if (key === undefined) return say()
-    const command = { scope: `followup ${id}`, key, fingerprint: fingerprintOf(messages) }
-    const { outcome, isRepeat } = await this.once(command, say)
-    return isRepeat ? { streaming: false, duplicate: true } : outcome
+    return key === undefined ? say() : followUpOnce(this, { id, key, messages }, say)
   }
 
   /** What waits, in the order of delivery. */
@@ -472,36 +324,24 @@ export class SessionManager {
   }
 
   getQueue(id: string): Promise<QueueState> {
-    return this.#visit(id, async (session) => {
-      const { queue } = session.inputs
-      await session.settled()
-      return queue
-    })
+    return this.#visits.read(id, (session) => session.inputs.queue)
   }
 
   // Requests
 
   /** Requests of all sessions, oldest first. */
   findRequests(filter: RequestFilter): Page<Request> {
-    this.#life.needStarted()
-    return this.#store.findRequests(filter)
+    return this.#fleet.requests(filter)
   }
 
   /** Requests of a session and of all below it, oldest first. */
   findSessionRequests(id: string, filter: Omit<RequestFilter, 'session'>): Promise<Page<Request>> {
-    return this.#visit(id, async (session) => {
-      await session.settled()
-      return this.#store.findRequests({ ...filter, session: id })
-    })
+    return this.#visits.settled(id, () => this.#store.findRequests({ ...filter, session: id }))
   }
 
   /** A request of a session, or of any below it, as it stands. */
   getRequest(id: string, requestId: string): Promise<Request> {
-    return this.#visit(id, async (session) => {
-      const request = session.answers.find(requestId)
-      await session.settled()
-      return request
-    })
+    return this.#visits.read(id, (session) => session.answers.find(requestId))
   }
 
   /** Answers a request of any kind; resolves with the request as it is settled. */
@@ -511,11 +351,7 @@ export class SessionManager {
 
   /** What is open, oldest first. */
   getRequests(id: string): Promise<readonly Request[]> {
-    return this.#visit(id, async (session) => {
-      const { open } = session.answers
-      await session.settled()
-      return open
-    })
+    return this.#visits.read(id, (session) => session.answers.open)
   }
 
   resumeSession(id: string, answer: ResumeBody): Promise<void> {
@@ -533,9 +369,7 @@ export class SessionManager {
   }
 
   updateSessionTokens(id: string, tokens: TokenCounters): Promise<void> {
-    const { input_tokens, output_tokens, cost } = tokens
-    const changes = { input_tokens, output_tokens, ...(cost === undefined ? {} : { cost }) }
-    return this.#visit(id, (session) => session.settings.configure(changes))
+    return this.#visit(id, (session) => session.settings.setTokens(tokens))
   }
 
   updateSessionPermissions(id: string, permissions: Permissions | null): Promise<void> {
@@ -552,7 +386,7 @@ export class SessionManager {
   }
 
   setSessionSafetyPolicy(id: string, policy: SafetyPolicy): Promise<void> {
-    return this.#visit(id, (session) => session.settings.configure({ ...chosenPolicy(policy), policy_pending: false }))
+    return this.#visit(id, (session) => session.settings.setPolicy(policy))
   }
 
   /** Chooses how long the questions to come may stay open, as Go writes it; `''` leaves it to the server. */
@@ -561,9 +395,7 @@ export class SessionManager {
   }
 
   toggleToolApproval(id: string): Promise<void> {
-    return this.#visit(id, (session) =>
-      session.settings.configure({ ...toggledPolicy(session.record), policy_pending: false }),
-    )
+    return this.#visit(id, (session) => session.settings.toggleApproval())
   }
 
   /** Changes limits of what a session may spend; one that a budget has paused goes on, unless it would stop again. */
@@ -609,30 +441,23 @@ export class SessionManager {
 
   /** Where the log over all sessions ends. */
   get lastFleetSeq(): number {
-    this.#life.needStarted()
-    return this.#fleet.bounds().head
+    return this.#fleet.head
   }
 
   /** Reads what is told over all sessions; without `since`, what comes next. */
   streamFleet(options: FleetReadOptions): AsyncGenerator<LogPage, void, void> {
-    this.#life.needStarted()
-    return this.#fleet.read({ ...options, where: shownInFleet(options) })
+    return this.#fleet.read(options)
   }
 
   /** All sessions as they are, newest first. Whoever has all pages reads on from the `head` that each of them names. */
   getFleet(filter: FleetFilter): FleetSessions {
-    this.#life.needStarted()
-    return this.#store.fleetSessions(filter)
+    return this.#fleet.sessions(filter)
   }
 
   // What a program attaches
 
   attachRuntime(id: string, runtime: Runtime): Promise<Attachment> {
-    return this.#visit(id, (session) => {
-      const attachment = session.attachments.attachRuntime(runtime)
-      this.#first.resolve()
-      return attachment
-    })
+    return this.#visits.use(id, (session) => session.attachments.attachRuntime(runtime))
   }
 
   registerEventSource(id: string, source: EventSource): Promise<Attachment> {
@@ -651,7 +476,7 @@ export class SessionManager {
 
   /** Waits until the first session of this process was created, attached or run. */
   waitReady(milliseconds: number): Promise<boolean> {
-    return settledWithin(this.#first.promise, milliseconds)
+    return settledWithin(this.#visits.used, milliseconds)
   }
 
   /** Waits until a session has a runtime. */
@@ -660,18 +485,11 @@ export class SessionManager {
   }
 
   /** Waits until no run goes on. A session that is gone has stopped. */
-  async waitStopped(id: string, milliseconds: number): Promise<boolean> {
-    const session = this.#sessions.peek(id)
-    return session === undefined || settledWithin(session.left(), milliseconds)
+  waitStopped(id: string, milliseconds: number): Promise<boolean> {
+    return this.#directory.stopped(id, milliseconds)
   }
 
-  async #visit<T>(id: string, work: (session: LiveSession) => T | Promise<T>): Promise<T> {
-    this.#life.needStarted()
-    const session = this.#sessions.open(id)
-    if (!session.isLost) return session.visit(work)
-    await settledWithin(session.left(), lostMs)
-    // A session that is loaded after the end of the others would be left to nobody.
-    this.#life.needStarted()
-    return this.#sessions.open(id).visit(work)
+  #visit<T>(id: string, work: (session: LiveSession) => T | Promise<T>): Promise<T> {
+    return this.#visits.visit(id, work)
   }
 }

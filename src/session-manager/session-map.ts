@@ -2,8 +2,8 @@ import { Refusal } from '../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord, Store } from '../store/store.ts'
 import { withoutKey } from './idempotency.ts'
 import { LiveSession } from './live-session.ts'
-import type { Surroundings } from './session-state.ts'
 import { isNeeded } from './stale-sessions.ts'
+import type { SharedSurroundings, Surroundings } from './surroundings.ts'
 
 const sweepEveryMs = 15_000
 const unusedForMs = 60_000
@@ -21,7 +21,7 @@ export class SessionMap {
   #takingUp: NodeJS.Timeout | undefined
   #isClosed = false
 
-  constructor(around: Omit<Surroundings, 'add' | 'find' | 'peek' | 'below'>) {
+  constructor(around: SharedSurroundings) {
     this.#around = {
       ...around,
       add: (record) => this.add(record),

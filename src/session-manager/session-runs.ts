@@ -1,9 +1,11 @@
 import { type InputMessage, type OnDisconnect, Refusal, type Run, type RunTrigger } from '../protocol/protocol.ts'
 import type { AgentRef, CompactionRequest, RunContext, Runtime } from '../runtime/runtime.ts'
 import type { ActiveRun, StopRequest } from './active-run.ts'
-import type { BudgetState, Stop } from './answers.ts'
+import type { BudgetState, CompactionStart, RunOptions, Stop } from './answers.ts'
 import { type Gate, switchOf } from './gate.ts'
-import type { RunControl, RunPlan } from './run-control.ts'
+import { newInput } from './new-input.ts'
+import type { RunControl } from './run-control.ts'
+import type { RunPlan } from './run-plan.ts'
 import type { SessionState } from './session-state.ts'
 import { toBudgetState } from './session-view.ts'
 import { settledWithin } from './wait.ts'
@@ -16,6 +18,12 @@ export interface RunRequest {
   readonly trigger: RunTrigger
   readonly onDisconnect?: OnDisconnect | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
+}
+
+/** What a client asks for, with what is new of the messages it has sent. */
+export function toRunRequest<A extends AgentRef | undefined, O extends RunOptions>(agent: A, options: O) {
+  const { messages, trigger = 'detached', ...more } = options
+  return { ...more, agent, trigger, messages: newInput(messages) }
 }
 
 /** Starts and stops the runs of one session. */
@@ -50,7 +58,7 @@ export class SessionRuns {
   }
 
   /** Compacts the history: in a run of its own, or in the one that goes on, before its next model call. */
-  async compact(request: CompactionRequest): Promise<{ readonly run: ActiveRun; readonly isNew: boolean }> {
+  async compact(request: CompactionRequest): Promise<CompactionStart> {
     for (;;) {
       const { source } = this.#gate.needAgent()
       const { current } = this
@@ -58,7 +66,7 @@ export class SessionRuns {
         this.#gate.decide('configure')
         this.#state.askForCompaction(request)
         await this.#state.recorder.decided({ run: current.state, isNew: false })
-        return { run: current, isNew: false }
+        return { run: current.state, isNew: false }
       }
       this.#gate.decide('run')
       const plan = await this.prepare({ agent: { source }, messages: [], trigger: 'compaction' })
@@ -68,7 +76,7 @@ export class SessionRuns {
         const work = (context: RunContext) => compact(context, request)
         const compaction = { ...plan, additionalPrompt: request.prompt, work }
         const [run] = await this.begin(compaction, ({ state }) => ({ run: state, isNew: true }))
-        return { run, isNew: true }
+        return { run: run.state, isNew: true }
       }
       await release()
       if (compact === undefined) throw new Refusal('compaction_unsupported')
@@ -158,6 +166,12 @@ export class SessionRuns {
     if (this.current?.id === runId) await settledWithin(this.current.ended, waitMs)
     const run = await this.find(runId)
     return { stopped: run.status !== 'running', run }
+  }
+
+  /** {@link stop}, then {@link stopped}. */
+  async cancel(request: StopRequest, runId: string | undefined, waitMs: number): Promise<Stop> {
+    const { run_id } = await this.stop(request, runId)
+    return this.stopped(run_id, waitMs)
   }
 
   /** A run as it stands, told when that is committed. */

@@ -1,7 +1,8 @@
-import { type Budget, type SessionModels, usedUp } from '../protocol/protocol.ts'
+import { type Budget, type SafetyPolicy, type SessionModels, usedUp } from '../protocol/protocol.ts'
 import type { SessionRecord } from '../store/store.ts'
-import type { BudgetState } from './answers.ts'
+import type { BudgetState, TokenCounters } from './answers.ts'
 import { type Gate, switchOf } from './gate.ts'
+import { chosenPolicy, toggledPolicy } from './session-record.ts'
 import type { SessionRuns } from './session-runs.ts'
 import type { SessionState } from './session-state.ts'
 import { toBudgetState } from './session-view.ts'
@@ -21,13 +22,25 @@ export class SessionSettings {
     await this.#state.recorder.decided()
   }
 
+  async setTokens({ input_tokens, output_tokens, cost }: TokenCounters): Promise<void> {
+    await this.configure({ input_tokens, output_tokens, ...(cost === undefined ? {} : { cost }) })
+  }
+
+  async setPolicy(policy: SafetyPolicy): Promise<void> {
+    await this.configure({ ...chosenPolicy(policy), policy_pending: false })
+  }
+
+  async toggleApproval(): Promise<void> {
+    await this.configure({ ...toggledPolicy(this.#state.record), policy_pending: false })
+  }
+
   #change(changes: Partial<SessionRecord>): void {
     this.#gate.decide('configure')
     this.#state.update(changes)
     if (changes.title !== undefined) this.#state.recorder.event({ type: 'session_title', title: changes.title })
     else this.#state.tellSettings()
-    if ('safety_policy' in changes || 'permissions' in changes) this.#state.sharePolicy()
-    for (const { requests } of this.#state.tree) requests.redecide()
+    if ('safety_policy' in changes || 'permissions' in changes) this.#state.family.sharePolicy()
+    for (const { requests } of this.#state.family.tree) requests.redecide()
   }
 
   /**
@@ -37,7 +50,7 @@ export class SessionSettings {
   async setBudget(limits: Budget, runs: SessionRuns): Promise<BudgetState> {
     this.#change({ budget: { ...this.#state.record.budget, ...limits } })
     const { budget = {} } = this.#state.record
-    const mayGoOn = runs.isPaused && usedUp(budget, this.#state.spent) === undefined
+    const mayGoOn = runs.isPaused && usedUp(budget, this.#state.tally.spent) === undefined
     const goneOn = mayGoOn ? await runs.goOn() : undefined
     return goneOn ?? this.#state.recorder.decided(toBudgetState(this.#state.record))
   }

@@ -1,65 +1,17 @@
-import { isDeepStrictEqual } from 'node:util'
-import { createSessionLog, type EventLog, type StoredLog } from '../event-log/event-log.ts'
-import {
-  type ForeignEvent,
-  type InputMessage,
-  type Message,
-  parseDuration,
-  type Request,
-  type Spending,
-} from '../protocol/protocol.ts'
-import type { Agents, CompactionRequest } from '../runtime/runtime.ts'
+import { createSessionLog, type EventLog } from '../event-log/event-log.ts'
+import type { InputMessage, Message, Request } from '../protocol/protocol.ts'
+import type { CompactionRequest } from '../runtime/runtime.ts'
 import type { InputRecord, ItemBody, ItemRange, ItemRecord, SessionRecord, Store } from '../store/store.ts'
 import { FleetTeller } from './fleet-teller.ts'
 import { type Answering, InputQueue } from './input-queue.ts'
-import type { RecoveryPolicy } from './left-run.ts'
 import type { LiveSession } from './live-session.ts'
 import { type Fleet, Recorder } from './recorder.ts'
 import { Requests } from './requests.ts'
-import type { RunSlots } from './run-slots.ts'
-import type { RunLimits } from './run-watch.ts'
-import { policyOf } from './session-record.ts'
+import { SessionFamily } from './session-family.ts'
+import { SessionTally } from './session-tally.ts'
 import { toSettings } from './session-view.ts'
-import { noSpending, sumOf } from './spending.ts'
+import type { Surroundings } from './surroundings.ts'
 import { Transcript } from './transcript.ts'
-
-/** What sessions share with each other. */
-export interface Surroundings {
-  readonly store: Store
-  readonly agents: Agents
-  readonly slots: RunSlots
-  /** Where sessions work that name no directory. */
-  readonly workingDir: string | undefined
-  readonly ring: { readonly events: number; readonly bytes: number }
-  /** What is told over all sessions. */
-  readonly fleet: StoredLog
-  /** Milliseconds that a question may stay open; nothing is for ever. */
-  readonly requestDeadlineMs?: number | undefined
-  readonly limits: RunLimits
-  readonly recovery: RecoveryPolicy
-  /** Loads a session that is new. */
-  add(record: SessionRecord): LiveSession
-  /** The session, loaded if need be; `undefined` when there is none. */
-  find(id: string): LiveSession | undefined
-  /** A session that is loaded. */
-  peek(id: string): LiveSession | undefined
-  /** The sessions below one that are loaded, the lowest first. */
-  below(id: string): readonly LiveSession[]
-  /** True while the server takes no new work. */
-  isDraining(): boolean
-  /** True once the process is about to end: runs that the next one goes on with stop where nothing is lost. */
-  isLeaving(): boolean
-  /** Is told of what must not happen, once. */
-  onDefect(error: unknown): void
-}
-
-/** What is added to the figures of a session. */
-export interface Count {
-  readonly messages?: number | undefined
-  /** USD. */
-  readonly cost?: number | undefined
-  readonly spent?: Spending | undefined
-}
 
 /** Everything that one loaded session is made of. Changes are recorded in the breath in which they are made. */
 export class SessionState {
@@ -69,14 +21,10 @@ export class SessionState {
   readonly queue: InputQueue
   readonly requests: Requests
   readonly around: Surroundings
-  /** The sessions that carry out tasks for this one now. */
-  readonly below = new Set<SessionState>()
-  /** The session that this one carries out a task for now. */
-  #parent: SessionState | undefined
+  readonly family: SessionFamily
+  readonly tally: SessionTally
   #record: SessionRecord
   #transcript: Transcript | undefined
-  /** The tasks that were rolled back, once somebody asks. */
-  #rolledBack: ReadonlySet<string> | undefined
 
   /** `isNew`: nothing of it can be in the store. */
   constructor(record: SessionRecord, around: Surroundings, onLost: () => void, isNew: boolean) {
@@ -84,6 +32,8 @@ export class SessionState {
     this.id = record.id
     this.around = around
     this.#record = record
+    this.family = new SessionFamily(this)
+    this.tally = new SessionTally(this)
     this.log = createSessionLog(
       { bounds: () => store.bounds(record.id), read: (after) => store.events(record.id, after) },
       ring,
@@ -95,8 +45,8 @@ export class SessionState {
     })
     this.requests = new Requests(record.id, this.recorder, {
       stored: () => storedRequests(store, record.id),
-      family: () => this.#root.tree.map(({ requests }) => requests),
-      usualDeadline: () => this.#usualDeadline,
+      family: () => this.family.top.family.tree.map(({ requests }) => requests),
+      usualDeadline: () => this.family.usualDeadline,
       onDefect: (error) => around.onDefect(error),
     })
   }
@@ -106,7 +56,7 @@ export class SessionState {
     const { store, fleet } = this.around
     const above = this.#idsAbove
     const teller = new FleetTeller(
-      () => ({ record: this.#record, openRequests: this.tree.flatMap(({ requests }) => requests.open), above }),
+      () => ({ record: this.#record, openRequests: this.family.tree.flatMap(({ requests }) => requests.open), above }),
       isNew ? undefined : store.fleetSession(this.id),
     )
     return {
@@ -132,114 +82,10 @@ export class SessionState {
     this.recorder.save({ kind: 'session.put', session: this.#record })
   }
 
-  // The tree of sessions that work for one another
-
-  /** From now on this session works for another, which is told what happens and asked what may be done. */
-  workFor(parent: SessionState, rootRunId: string, tells: (event: ForeignEvent) => boolean): void {
-    this.#parent = parent
-    parent.below.add(this)
-    this.recorder.above = { rootRunId, recorder: parent.recorder, tells }
-  }
-
-  /** From now on this session works for nobody. */
-  workAlone(): void {
-    this.#parent?.below.delete(this)
-    this.#parent = undefined
-    this.recorder.above = undefined
-  }
-
-  /** This session and all that it works for, from here to the top. */
-  get lineage(): readonly SessionState[] {
-    return [this, ...(this.#parent?.lineage ?? [])]
-  }
-
-  /** This session and all that work for it. */
-  get tree(): readonly SessionState[] {
-    return [this, ...[...this.below].flatMap((child) => child.tree)]
-  }
-
-  get #root(): SessionState {
-    return this.lineage.at(-1) ?? this
-  }
-
-  /** What was chosen here, or else for the nearest session above, or for the server. */
-  get #usualDeadline(): number | undefined {
-    const chosen = this.lineage.find(({ record }) => record.request_deadline !== undefined)?.record.request_deadline
-    return chosen === undefined ? this.around.requestDeadlineMs : parseDuration(chosen)
-  }
-
-  /** Whoever works for this session may do what it may: a copy that is kept up to date. */
-  sharePolicy(): void {
-    const policy = policyOf(this.#record)
-    for (const state of this.tree) {
-      if (isDeepStrictEqual(policyOf(state.record), policy)) continue
-      state.update(policy)
-      state.tellSettings()
-    }
-  }
-
-  // Counting
-
-  get spent(): Spending {
-    return this.#record.spent ?? noSpending
-  }
-
-  /** Counts what was added here or below; whoever is above counts it too, as long as the session is there. */
-  count(more: Count): void {
-    if (!this.recorder.isOpen) return
-    const { num_messages, cost } = this.#record
-    const { messages = 0, spent } = more
-    this.update({
-      num_messages: num_messages + messages,
-      cost: cost + (more.cost ?? 0),
-      ...(spent && { spent: sumOf(this.spent, spent) }),
-    })
-    this.countAbove(more)
-  }
-
-  /** Counts where this session carries out a task, or has done so. */
-  countAbove(more: Count): void {
-    this.above?.countBelow(this.id, more)
-  }
-
-  /** Counts what was added below. The messages of a task whose run was rolled back are no part of this session. */
-  countBelow(childId: string, more: Count): void {
-    this.#rolledBack ??= new Set(
-      this.items({ from: 0 }).flatMap(({ body }) =>
-        body.kind === 'sub_session' && body.rolled_back !== undefined ? [body.session_id] : [],
-      ),
-    )
-    this.count(this.#rolledBack.has(childId) ? { ...more, messages: 0 } : more)
-  }
-
-  /** Items were rolled back. */
-  forgetRolledBack(): void {
-    this.#rolledBack = undefined
-  }
-
-  /**
-   * Counts the messages again, here and above. Sessions commit one by one: a crash may have kept a message below and lost
-   * that it was counted here, or the other way round.
-   */
-  recount(): void {
-    this.above?.recount()
-    const found = this.transcript.items.reduce((sum, { body }) => sum + this.messagesIn(body), 0)
-    this.count({ messages: found - this.#record.num_messages })
-  }
-
   /** The session whose task this one carries out, or has carried out. */
   get above(): LiveSession | undefined {
     const { parent_id } = this.#record
     return parent_id === undefined ? undefined : this.around.peek(parent_id)
-  }
-
-  /** How many messages of the conversation an item stands for. */
-  messagesIn(body: ItemBody): number {
-    if (body.rolled_back !== undefined) return 0
-    if (body.kind === 'message') return body.message.message.role === 'system' ? 0 : 1
-    if (body.kind !== 'sub_session') return 0
-    const { peek, store } = this.around
-    return (peek(body.session_id)?.record ?? store.session(body.session_id))?.num_messages ?? 0
   }
 
   // Compaction that a run is asked for
@@ -325,8 +171,9 @@ export class SessionState {
     const item = this.transcript.add(body)
     this.recorder.save({ kind: 'item.put', item })
     this.update({ num_items: item.position + 1 })
-    if (body.kind === 'message') this.count({ messages: this.messagesIn(body), cost: body.message.message.cost })
-    if (body.kind === 'summary') this.count({ cost: body.summary.cost })
+    if (body.kind === 'message')
+      this.tally.count({ messages: this.tally.messagesIn(body), cost: body.message.message.cost })
+    if (body.kind === 'summary') this.tally.count({ cost: body.summary.cost })
     return item
   }
 

@@ -10,7 +10,8 @@ import {
 import type { TaskOrigin } from '../store/store.ts'
 import type { ActiveRun, StopRequest } from './active-run.ts'
 import type { LiveSession } from './live-session.ts'
-import type { RuntimeLease } from './run-control.ts'
+import type { RuntimeLease } from './run-plan.ts'
+import type { ExpectedTask, OpenTask, Parent, RunningTask } from './running-task.ts'
 import { childRecord } from './session-record.ts'
 import type { SessionState } from './session-state.ts'
 import { toSession } from './session-view.ts'
@@ -18,39 +19,6 @@ import { isAnswer, lastText } from './transcript.ts'
 
 /** Of the sessions that carried out tasks, the newest that are looked at. */
 const mostRemembered = 100
-
-/** Opens what carries out a task; whoever calls it releases that. */
-type Open = () => RuntimeLease
-
-/** A task that goes on. */
-export interface RunningTask {
-  readonly session: LiveSession
-  readonly run: ActiveRun
-  readonly callId: string
-  /** The run that waits for it; `undefined` when nobody does. */
-  readonly waiting: ActiveRun | undefined
-  /** Of a task that goes on after a restart: its runtime comes when the run that waits for it has come to it again. */
-  readonly adopted?: PromiseWithResolvers<Open> | undefined
-}
-
-/** A task that goes on after a restart. */
-export interface ExpectedTask {
-  readonly parent: Parent
-  /** Comes when the run that waits for it has come to it again; `undefined` when nobody waits. */
-  readonly lease: Promise<Open> | undefined
-  /** It goes on in this run. */
-  begun(run: ActiveRun): void
-  /** Is called in the breath in which the run ends. */
-  onEnd(run: Run): void
-}
-
-/** The session that a task is for. */
-export interface Parent {
-  readonly state: SessionState
-  readonly rootRunId: string
-  /** Which events are told there too. */
-  tells(event: ForeignEvent): boolean
-}
 
 /** What is told above of a task that nobody waits for: what it costs. */
 const costs: ReadonlySet<string> = new Set(['token_usage'])
@@ -109,7 +77,7 @@ export class SessionTasks {
     if (!isBackground && (waiting?.past === undefined || waiting.id !== task_of.run_id)) return undefined
     // Its end was told above in a process before, and could not be stored below.
     if (waiting?.past?.completed.has(session.id) === true) return undefined
-    const adopted = isBackground ? undefined : Promise.withResolvers<Open>()
+    const adopted = isBackground ? undefined : Promise.withResolvers<OpenTask>()
     adopted?.promise.catch(() => {})
     const { call_id: callId } = task_of
     return {

@@ -16,19 +16,20 @@ import type { TreeItem } from './session-tree.ts'
 import { noSpending } from './spending.ts'
 import { toAllMessages, toItem, visible } from './transcript.ts'
 
+/** What a record holds beyond the session that clients know; all of it, by type. */
+const kept: Readonly<Record<Exclude<keyof SessionRecord, keyof Session>, undefined>> = {
+  agent: undefined,
+  policy_pending: undefined,
+  num_items: undefined,
+  num_messages: undefined,
+  task_of: undefined,
+  compaction: undefined,
+}
+
 /** A session as the ancestor's clients know it, whole. */
 export function toSession(record: SessionRecord, items: readonly TreeItem[]): Session {
-  const {
-    agent: _,
-    policy_pending: __,
-    num_items: ___,
-    num_messages: ____,
-    task_of: _____,
-    compaction: ______,
-    ...session
-  } = record
   const messages = visible(items).map(shown)
-  return { ...session, messages: messages.length === 0 ? null : messages }
+  return { ...record, ...kept, messages: messages.length === 0 ? null : messages }
 }
 
 /** An item as the wire shows it, with the whole session that it stands for. */

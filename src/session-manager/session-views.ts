@@ -1,6 +1,8 @@
 import type { LogPage, ReadOptions } from '../event-log/event-log.ts'
-import { type Explanation, Refusal, type SessionStatus, type Snapshot } from '../protocol/protocol.ts'
+import { type Explanation, Refusal, type Run, type SessionStatus, type Snapshot } from '../protocol/protocol.ts'
 import type { ItemRange, SessionRecord } from '../store/store.ts'
+import type { ActiveRun } from './active-run.ts'
+import type { MessagePage, StartedRun } from './answers.ts'
 import type { Attachments } from './attachments.ts'
 import { explain } from './explanation.ts'
 import type { Gate } from './gate.ts'
@@ -33,6 +35,15 @@ export class SessionViews {
     const value = view(record, items)
     await this.#settled(below)
     return value
+  }
+
+  /** A page of messages, oldest first; places are those of the items. */
+  messages({ from, limit }: { readonly from: number; readonly limit: number }): Promise<MessagePage> {
+    const view = (record: SessionRecord, items: readonly TreeItem[]): MessagePage => {
+      const next = from + items.length
+      return { messages: toMessages(items), next: next < record.num_items ? next : undefined }
+    }
+    return this.read(view, { from, limit })
   }
 
   async snapshot(range: ItemRange): Promise<Snapshot> {
@@ -98,8 +109,16 @@ export class SessionViews {
     if (live === undefined) await this.#settled()
     const run = live?.state ?? this.#state.around.store.run(this.#state.id, runId)
     if (run === undefined) throw new Refusal('unknown_run')
-    const until = () => (live?.state ?? run).last_seq
-    return this.tail({ since: run.first_seq - 1, follow: true, signal, until })
+    return this.#tailOf(() => live?.state ?? run, signal)
+  }
+
+  /** A run that has begun here, with its stream. */
+  started(run: ActiveRun): StartedRun {
+    return { run: run.state, events: (signal) => this.#tailOf(() => run.state, signal) }
+  }
+
+  #tailOf(run: () => Run, signal: AbortSignal): AsyncGenerator<LogPage, void, void> {
+    return this.tail({ since: run().first_seq - 1, follow: true, signal, until: () => run().last_seq })
   }
 
   tail(options: ReadOptions): AsyncGenerator<LogPage, void, void> {
