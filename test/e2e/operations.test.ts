@@ -94,8 +94,9 @@ describe('A run that does not end', () => {
     )
     await house.restart()
     // A shutdown is not the end of the session: whoever reads comes back.
+    expect(await tail.next()).toMatchObject({ done: false, value: { event: { type: 'input_queued' } } })
     expect(await tail.next()).toEqual({ done: true, value: undefined })
-    await checkRecovered(house.client, id, seen, { attempt: 1, cause: 'handover' })
+    await checkRecovered(house.client, id, seen + 1, { attempt: 1, cause: 'handover' })
     const { body } = await house.client.call('getQueue', { params: { id } })
     expect(body).toMatchObject({ followup: { depth: 1 } })
   })

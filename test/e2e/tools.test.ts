@@ -139,8 +139,8 @@ test('What is steered in while a tool runs is read after that batch, and a follo
   expect(reason).toBe('normal')
   expect(said(upstream, 1)).toEqual(['user: go on', 'assistant: calls', 'tool: it went\n', 'user: hurry'])
   expect(said(upstream, 2)).toEqual([...said(upstream, 1), 'assistant: first', 'user: and then?'])
-  const turns = ['tool_call_response', 'message_added', 'user_message', 'agent_info']
-  expect(types.slice(types.indexOf('tool_call_response')).slice(0, 4)).toEqual(turns)
+  const turns = ['tool_call_response', 'message_added', 'input_settled', 'user_message', 'agent_info']
+  expect(types.slice(types.indexOf('tool_call_response')).slice(0, 5)).toEqual(turns)
   const runs = Run.array().parse((await client.call('listRuns', { params: { id } })).body)
   expect(runs.map((run) => run.run_id)).toEqual([run_id])
 })
