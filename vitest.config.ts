@@ -19,6 +19,9 @@ export default defineConfig(({ mode }) => ({
         exclude: [...configDefaults.exclude, ...slow.map((group) => `test/${group}/**`)],
         testTimeout: patience,
         hookTimeout: patience,
+        // V8 keeps a table of its code pages where the processor has protection keys, and dies of a missing entry now and then when
+        // threads come and go by the hundred, as the writers of the stores do here.
+        execArgv: ['--no-memory-protection-keys'],
         // Many tests wait for processes of their own: on two cores one worker would leave a core idle.
         maxWorkers: '100%',
       },
