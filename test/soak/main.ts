@@ -15,6 +15,7 @@ import { type Levels, measure, names, rises } from './levels.ts'
 import { countRows, tables } from './rows.ts'
 import { type Tally, visit, watchAll } from './visit.ts'
 
+/** They come at a pace that a busy machine keeps too: the level of the disk follows the load. */
 const visitors = 6
 /** Before this share of the samples, and so many, and so long, caches fill, and nothing is old enough to go. */
 const warmUp = { share: 0.2, samples: 4, ms: 80_000 } as const
@@ -63,8 +64,9 @@ async function soak(server: Started): Promise<boolean> {
     const end = performance.now() + everyMs
     const crew = Array.from({ length: visitors }, async () => {
       while (performance.now() < end) {
+        const next = performance.now() + random.between(500, 1500)
         await visit(url, random, tally)
-        await delay(random.between(0, 100))
+        await delay(Math.max(next - performance.now(), 0))
       }
     })
     const dashboard = new AbortController()
