@@ -1,4 +1,4 @@
-import type { RolledBackTool, StopReason } from '../protocol/protocol.ts'
+import { Refusal, type RolledBackTool, type StopReason } from '../protocol/protocol.ts'
 import type { Runtime } from '../runtime/runtime.ts'
 import { ActiveRun, newRun, RunStopped, type StopRequest } from './active-run.ts'
 import { isTakenUp, type TakenUp, tellBelow } from './left-run.ts'
@@ -205,14 +205,23 @@ export class RunControl {
     this.#drive = drive
     const { detached, ...ending } = await drive.done()
     const last: Ending = { ...(run.isStopping ? { reason: 'canceled' } : ending), detached }
-    const tools = run.rollsBack ? await toolsRun(this.#state, run.state).catch(() => []) : []
-    this.#finish(run, last, tools)
+    this.#finish(run, last, run.rollsBack ? await this.#toolsRun(run) : [])
     try {
       plan.onEnd?.(run.state)
     } catch (cause) {
       this.#state.around.onDefect(cause)
     }
     this.#goOn(last.reason)
+  }
+
+  /** A log that cannot be read keeps no run from its end. */
+  async #toolsRun(run: ActiveRun): Promise<readonly RolledBackTool[]> {
+    try {
+      return await toolsRun(this.#state, run.state)
+    } catch (cause) {
+      if (!(cause instanceof Refusal)) this.#state.around.onDefect(cause)
+      return []
+    }
   }
 
   /** In the breath in which a run has ended: the run that has waited for that gets its slot, or else the queue goes on. */
