@@ -1,6 +1,6 @@
-/** Adds up the reports that vitest wrote into a folder, and fails when there is none or a test failed. */
+/** Adds up the reports that vitest wrote into a folder, names what failed, and fails when there is none or a test failed. */
 import { readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 
 const folder = process.argv[2]
 const sum = { passed: 0, failed: 0, skipped: 0 }
@@ -11,9 +11,19 @@ for (const name of names) {
   sum.skipped += report.numPendingTests + report.numTodoTests
   sum.failed += report.numFailedTests
   // A file that cannot even be loaded has no tests to count.
-  for (const { status, assertionResults } of report.testResults) {
-    if (status === 'failed' && !assertionResults.some((test) => test.status === 'failed')) sum.failed += 1
+  for (const { name: file, status, message, assertionResults } of report.testResults) {
+    const failed = assertionResults.filter((test) => test.status === 'failed')
+    for (const { fullName, failureMessages } of failed) tell(file, fullName, failureMessages.join('\n'))
+    if (status !== 'failed' || failed.length > 0) continue
+    sum.failed += 1
+    tell(file, 'the whole file', message)
   }
 }
 console.log(`ci: ${sum.passed} passed, ${sum.failed} failed, ${sum.skipped} skipped`)
 if (names.length === 0 || sum.failed > 0) process.exitCode = 1
+
+/** The begin of a failure is enough to find it: values, or the seed of a property. */
+function tell(file, test, message = '') {
+  const begin = message.split('\n').slice(0, 15).join('\n').slice(0, 1500)
+  console.log(`ci: failed: ${relative(process.cwd(), file)}: ${test}\n${begin.replace(/^/gm, '    ')}`)
+}

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
-import type { Change, Group, Store } from '../../src/store/store.ts'
+import type { Change, FleetFilter, Group, Store } from '../../src/store/store.ts'
 import {
   events,
   input,
@@ -77,6 +77,15 @@ function changeOf(id: string, source: string, { kind, n, text, yes }: Plan, head
   }
 }
 
+/** All pages of a fleet. The text of a cursor is the store's own affair, so the pages are told without it. */
+function fleetPages(store: Store, filter: FleetFilter) {
+  const pages = [store.fleetSessions(filter)]
+  for (let cursor = pages[0]?.next; cursor !== undefined; cursor = pages.at(-1)?.next) {
+    pages.push(store.fleetSessions({ ...filter, cursor }))
+  }
+  return pages.map(({ entries, head }) => ({ entries, head }))
+}
+
 /** Everything that a store can be asked about the sessions of one run of the property. */
 function view(store: Store, ids: readonly string[], source: string) {
   const running = store.unfinishedRuns().map(({ session_id, run_id }) => `${session_id}/${run_id}`)
@@ -85,10 +94,10 @@ function view(store: Store, ids: readonly string[], source: string) {
     starred: store.sessions({ limit: 9, agent: source, starred: true, q: 'a' }),
     fleet: store.fleetBounds(),
     shown: [
-      store.fleetSessions({ limit: 2, agent: source, children: true }),
-      store.fleetSessions({ limit: 9, agent: source }),
+      fleetPages(store, { limit: 2, agent: source, children: true }),
+      fleetPages(store, { limit: 1, agent: source }),
+      fleetPages(store, { limit: 9, agent: source, session: 'above' }),
     ],
-    below: store.fleetSessions({ limit: 9, agent: source, session: 'above' }),
     running: running.filter((name) => name.startsWith(source)).sort(),
     each: ids.map((id) => ({
       session: store.session(id),
