@@ -2,10 +2,10 @@ import type { StoredLog } from '../event-log/event-log.ts'
 import type { Recovery } from '../protocol/protocol.ts'
 import type { Agents } from '../runtime/runtime.ts'
 import type { Store } from '../store/store.ts'
-import type { ManagerPhase } from './lifecycle.ts'
-import type { RetentionOptions } from './retention.ts'
-import { RunSlots } from './run-slots.ts'
-import type { SharedSurroundings } from './surroundings.ts'
+import type { ManagerPhase } from './directory/lifecycle.ts'
+import type { RetentionOptions } from './directory/retention.ts'
+import { RunSlots } from './runs/run-slots.ts'
+import type { SharedSurroundings } from './state/surroundings.ts'
 
 export interface SessionManagerOptions extends RetentionOptions {
   /** Not open yet: `start` opens it, `close` closes it. */

@@ -1,6 +1,6 @@
 import { type Message, Refusal, type Summary } from '../protocol/protocol.ts'
-import type { Gate } from './gate.ts'
-import type { SessionState } from './session-state.ts'
+import type { Gate } from './inputs/gate.ts'
+import type { SessionState } from './state/session-state.ts'
 
 /** Edits the transcript of a session that does not run. */
 export class SessionEditor {

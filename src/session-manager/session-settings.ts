@@ -1,11 +1,11 @@
 import { type Budget, type SafetyPolicy, type SessionModels, usedUp } from '../protocol/protocol.ts'
 import type { SessionRecord } from '../store/store.ts'
 import type { BudgetState, TokenCounters } from './answers.ts'
-import { type Gate, switchOf } from './gate.ts'
-import { chosenPolicy, toggledPolicy } from './session-record.ts'
-import type { SessionRuns } from './session-runs.ts'
-import type { SessionState } from './session-state.ts'
-import { toBudgetState } from './session-view.ts'
+import { type Gate, switchOf } from './inputs/gate.ts'
+import type { SessionRuns } from './runs/session-runs.ts'
+import { chosenPolicy, toggledPolicy } from './state/session-record.ts'
+import type { SessionState } from './state/session-state.ts'
+import { toBudgetState } from './views/session-view.ts'
 
 /** Changes what is chosen for a session. Open approvals are decided again after every change. */
 export class SessionSettings {

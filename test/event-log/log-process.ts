@@ -1,7 +1,7 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import { createSessionLog, type EventLog } from '../../src/event-log/event-log.ts'
 import type { Cursor } from '../../src/protocol/protocol.ts'
-import { Recorder } from '../../src/session-manager/recorder.ts'
+import { Recorder } from '../../src/session-manager/state/recorder.ts'
 import type { Group, Store } from '../../src/store/store.ts'
 import { FaultStore } from '../session-manager/fault-store.ts'
 import { putSession, session } from '../store/records.ts'

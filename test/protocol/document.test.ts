@@ -16,9 +16,9 @@ import {
   withKey,
 } from '../../src/protocol/protocol.ts'
 import { statusOf } from '../../src/server/problem.ts'
-import { admissions } from '../../src/session-manager/admission.ts'
-import { queueRules } from '../../src/session-manager/queue-rules.ts'
-import { outcomes } from '../../src/session-manager/session-status.ts'
+import { admissions } from '../../src/session-manager/inputs/admission.ts'
+import { queueRules } from '../../src/session-manager/inputs/queue-rules.ts'
+import { outcomes } from '../../src/session-manager/state/session-status.ts'
 import { type Row, readProtocol, tablesIn } from './document.ts'
 import { type Field, fieldOf, fieldsOf, partsOf, typeText } from './type-text.ts'
 import { envelope, names, tabled } from './wire-names.ts'

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { RunActivity } from '../../src/session-manager/run-activity.ts'
+import { RunActivity } from '../../src/session-manager/runs/run-activity.ts'
 import { isAlive } from '../tools/world.ts'
 import { carryOut, session, user } from './run-context.ts'
 import { sh, toolBench } from './tool-bench.ts'

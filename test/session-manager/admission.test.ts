@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { IfBusy, InputMessage } from '../../src/protocol/protocol.ts'
-import { type Admission, admissions, type Busyness } from '../../src/session-manager/admission.ts'
+import { type Admission, admissions, type Busyness } from '../../src/session-manager/inputs/admission.ts'
 import type { SubmitOptions } from '../../src/session-manager/session-manager.ts'
 import {
   backends,

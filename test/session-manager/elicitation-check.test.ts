@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { ElicitationAnswer, ElicitationContent } from '../../src/protocol/protocol.ts'
-import { objectionsTo } from '../../src/session-manager/elicitation-check.ts'
+import { objectionsTo } from '../../src/session-manager/requests/elicitation-check.ts'
 
 const schema = {
   type: 'object',

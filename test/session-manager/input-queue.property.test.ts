@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
 import { type ErrorCode, type HeldBy, type InputKind, queueCapacity } from '../../src/protocol/protocol.ts'
-import { type Answering, InputQueue } from '../../src/session-manager/input-queue.ts'
+import { type Answering, InputQueue } from '../../src/session-manager/inputs/input-queue.ts'
 import type { InputRecord } from '../../src/store/store.ts'
 import { codeOf, newSeed } from './house.ts'
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { newInput } from '../../src/session-manager/new-input.ts'
+import { newInput } from '../../src/session-manager/inputs/new-input.ts'
 
 const entry = (role: string | undefined, content: string) => ({ role, content })
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { InputMessage, QueuedInput } from '../../src/protocol/protocol.ts'
 import { RunFailure } from '../../src/runtime/runtime.ts'
-import { type QueueCause, type QueueFate, queueRules } from '../../src/session-manager/queue-rules.ts'
+import { type QueueCause, type QueueFate, queueRules } from '../../src/session-manager/inputs/queue-rules.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { backends, build, codeOf, eventsOf, type House, patience, readLog, rested, running, useStore } from './house.ts'
 import { Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'

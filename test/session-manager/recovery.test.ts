@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createStoredLog } from '../../src/event-log/event-log.ts'
-import { RunSlots } from '../../src/session-manager/run-slots.ts'
-import { SessionMap } from '../../src/session-manager/session-map.ts'
+import { SessionMap } from '../../src/session-manager/directory/session-map.ts'
+import { RunSlots } from '../../src/session-manager/runs/run-slots.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import { tempDir } from '../store/temp-dir.ts'
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Request } from '../../src/protocol/protocol.ts'
-import { RequestClock } from '../../src/session-manager/request-clock.ts'
+import { RequestClock } from '../../src/session-manager/requests/request-clock.ts'
 import { request } from '../store/records.ts'
 import { backends, codeOf, eventsOf, follow, patience, readLog, running, useStore } from './house.ts'
 import { RequestBench } from './request-bench.ts'

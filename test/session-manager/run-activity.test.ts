@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { RuntimeEvent } from '../../src/runtime/runtime.ts'
-import { RunActivity } from '../../src/session-manager/run-activity.ts'
+import { RunActivity } from '../../src/session-manager/runs/run-activity.ts'
 import { added, choice } from './test-agents.ts'
 
 const agent_name = 'root'

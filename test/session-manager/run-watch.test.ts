@@ -1,6 +1,6 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
-import { RunLeftBehind } from '../../src/session-manager/run-watch.ts'
+import { RunLeftBehind } from '../../src/session-manager/runs/run-watch.ts'
 import { backends, eventsOf, follow, patience, readLog, running, texts, typesOf, useStore } from './house.ts'
 import { approval, Puppet, runtimeOf } from './test-agents.ts'
 

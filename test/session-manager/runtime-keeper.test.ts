@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { Runtime } from '../../src/runtime/runtime.ts'
-import { RuntimeKeeper } from '../../src/session-manager/runtime-keeper.ts'
+import { RuntimeKeeper } from '../../src/session-manager/runs/runtime-keeper.ts'
 import { echo, runtimeOf } from './test-agents.ts'
 
 interface Workshop {

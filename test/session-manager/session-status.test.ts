@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { type Action, type Outcome, outcomes, type Status } from '../../src/session-manager/session-status.ts'
+import { type Action, type Outcome, outcomes, type Status } from '../../src/session-manager/state/session-status.ts'
 import { backends, codeOf, type House, patience, rested, running, useStore } from './house.ts'
 import { Puppet } from './test-agents.ts'
 

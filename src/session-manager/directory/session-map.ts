@@ -1,0 +1,165 @@
+import { Refusal } from '../../protocol/protocol.ts'
+import type { ItemRecord, SessionRecord, Store } from '../../store/store.ts'
+import { withoutKey } from '../idempotency.ts'
+import { LiveSession } from '../live-session.ts'
+import type { SharedSurroundings, Surroundings } from '../state/surroundings.ts'
+import { isNeeded } from './stale-sessions.ts'
+
+const sweepEveryMs = 15_000
+const unusedForMs = 60_000
+/** After so long without a run the toolsets of a session are stopped. */
+const idleForMs = 10 * 60_000
+/** Between a commit that failed and the next attempt to take up what it has stopped. */
+const takeUpAfterMs = 1000
+
+/** The sessions that are loaded: the one map that is keyed by session id. */
+export class SessionMap {
+  readonly #around: Surroundings
+  readonly #loaded = new Map<string, LiveSession>()
+  readonly #sweeper: NodeJS.Timeout
+  /** The next look for runs whose commit has failed. */
+  #takingUp: NodeJS.Timeout | undefined
+  #isClosed = false
+
+  constructor(around: SharedSurroundings) {
+    this.#around = {
+      ...around,
+      add: (record) => this.add(record),
+      find: (id) => this.find(id),
+      peek: (id) => this.peek(id),
+      below: (id) => this.below(id),
+    }
+    this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs).unref()
+  }
+
+  get loaded(): readonly LiveSession[] {
+    return [...this.#loaded.values()]
+  }
+
+  peek(id: string): LiveSession | undefined {
+    return this.#loaded.get(id)
+  }
+
+  /** The session, loaded if need be; `undefined` when there is none. */
+  find(id: string): LiveSession | undefined {
+    try {
+      return this.open(id)
+    } catch (refusal) {
+      if (refusal instanceof Refusal && refusal.code === 'unknown_session') return undefined
+      throw refusal
+    }
+  }
+
+  /** The session, loaded if need be. Throws `Refusal('unknown_session')`. */
+  open(id: string): LiveSession {
+    const loaded = this.#loaded.get(id)
+    if (loaded !== undefined) return loaded
+    const record = this.#around.store.session(id)
+    if (record === undefined) throw new Refusal('unknown_session')
+    // Whoever is above counts what happens here; and one that is being deleted takes all below it along.
+    if (record.parent_id !== undefined && this.open(record.parent_id).isDeleted) throw new Refusal('unknown_session')
+    return this.#keep(record)
+  }
+
+  /** The sessions below one that are loaded and not deleted, the lowest first. */
+  below(id: string): readonly LiveSession[] {
+    const stored = this.#around.store.children(id).map((child) => child.id)
+    const loaded = this.loaded.filter(({ record }) => record.parent_id === id).map((child) => child.id)
+    return [...new Set([...stored, ...loaded])].flatMap((child) => {
+      const session = this.peek(child)
+      return [...this.below(child), ...(session === undefined || session.isDeleted ? [] : [session])]
+    })
+  }
+
+  /** What is loaded of a session and all below it, those that are deleted and have not left yet too. */
+  tree(id: string): readonly LiveSession[] {
+    const top = this.peek(id)
+    const below = this.loaded.filter(({ record }) => record.parent_id === id).flatMap((child) => this.tree(child.id))
+    return top === undefined ? below : [top, ...below]
+  }
+
+  /** Loads a session that is new, and records it with the items it begins with. */
+  add(record: SessionRecord, items: readonly ItemRecord[] = []): LiveSession {
+    const session = this.#keep(record, true)
+    session.create(items)
+    return session
+  }
+
+  /** Unloads what nobody has used for so long, and who is above after all below it. */
+  unload(milliseconds: number): void {
+    const above = new Set(this.loaded.map(({ record }) => record.parent_id))
+    for (const session of this.loaded) {
+      if (!above.has(session.id) && session.isUnusedFor(milliseconds)) this.#drop(session)
+    }
+  }
+
+  /** Deletes a root session with all below it, unless somebody needs one of them. Resolves when that is committed. */
+  async removeUnused(id: string): Promise<void> {
+    const { store } = this.#around
+    const ids = idsBelow(store, id)
+    const isUsed = ids.some((one) => {
+      const told = store.fleetSession(one)
+      return (
+        told === undefined || isNeeded(told) || store.inputs(one).length > 0 || this.peek(one)?.isUnusedFor(0) === false
+      )
+    })
+    if (isUsed) return
+    // In one breath with the look before: none of them may begin anything in between.
+    const session = this.open(id)
+    await Promise.all([...this.below(id), session].map((one) => one.delete()))
+  }
+
+  #sweep(): void {
+    for (const session of this.loaded) void session.cool(idleForMs)
+    this.unload(unusedForMs)
+  }
+
+  /** Leaves every session as it is. */
+  async close(): Promise<void> {
+    this.#isClosed = true
+    clearInterval(this.#sweeper)
+    clearTimeout(this.#takingUp)
+    // First of all, so that no log tells what others do because their run goes.
+    for (const session of this.loaded) session.stopRecording()
+    await Promise.all(this.loaded.map((session) => session.leave()))
+    this.#loaded.clear()
+    this.#around.fleet.close()
+  }
+
+  #keep(record: SessionRecord, isNew = false): LiveSession {
+    // What a session has to do when it is loaded is no part of the command that loads it.
+    const session = withoutKey(() => new LiveSession(record, this.#around, (gone) => this.#drop(gone), isNew))
+    this.#loaded.set(record.id, session)
+    return session
+  }
+
+  #drop(session: LiveSession): void {
+    if (this.#loaded.get(session.id) === session) this.#loaded.delete(session.id)
+    if (session.isLost) this.#takeUpSoon()
+  }
+
+  /** A run whose commit has failed goes on, also when nobody asks for its session. */
+  #takeUpSoon(): void {
+    if (this.#isClosed || this.#takingUp !== undefined) return
+    this.#takingUp = setTimeout(() => this.#takeUp(), takeUpAfterMs).unref()
+  }
+
+  #takeUp(): void {
+    this.#takingUp = undefined
+    // The next process takes them up.
+    if (this.#around.isLeaving()) return
+    try {
+      // One that cannot be committed now is dropped, and taken up later.
+      for (const { session_id } of this.#around.store.unfinishedRuns()) this.find(session_id)
+    } catch (failure) {
+      // What is wrong with one of them is no matter of time.
+      if (!(failure instanceof Refusal)) this.#around.onDefect(failure)
+      else this.#takeUpSoon()
+    }
+  }
+}
+
+/** A session and all that are stored below it. */
+function idsBelow(store: Store, id: string): readonly string[] {
+  return [id, ...store.children(id).flatMap((child) => idsBelow(store, child.id))]
+}

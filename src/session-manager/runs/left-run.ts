@@ -1,0 +1,164 @@
+import { type ForeignEvent, type Recovery, type RecoveryCause, Request, type Run } from '../../protocol/protocol.ts'
+import type { Resumption } from '../../runtime/runtime.ts'
+import type { SessionRecord } from '../../store/store.ts'
+import { applyRules } from '../inputs/queue-rules.ts'
+import { settled } from '../requests/requests.ts'
+import type { SessionState } from '../state/session-state.ts'
+import { interrupted } from '../state/transcript.ts'
+import { EndsBelow } from './ends-below.ts'
+import { type RunPast, runPast } from './run-past.ts'
+
+/** What becomes of a run that is stored as running although nothing drives it: the process that did is gone. */
+export type Fate = 'resume' | 'ask' | Ending
+
+type Ending = 'interrupted' | 'canceled' | 'exhausted'
+
+/** How a server treats runs that a former process left, unless their session says otherwise. */
+export interface RecoveryPolicy {
+  readonly recovery: Recovery
+  /** How often a run is begun at most: one that kills its process is not begun for ever. */
+  readonly attempts: number
+  /** Milliseconds before the second attempt; twice as long before each further one. */
+  readonly delayMs: number
+}
+
+/** A stop that somebody was promised is carried out; a run whose reader is gone would be one that nobody can see. */
+export function fateOf(run: Run, record: SessionRecord, policy: RecoveryPolicy): Fate {
+  if (run.canceled !== undefined) return 'canceled'
+  if (!isTakenUp(run, record, policy)) return 'interrupted'
+  if (run.handed_over !== true && (run.attempt ?? 1) >= policy.attempts) return 'exhausted'
+  return (record.recovery ?? policy.recovery) === 'ask' ? 'ask' : 'resume'
+}
+
+/** Whether the next process goes on with a run, or may ask a person to. */
+export function isTakenUp(run: Run, record: SessionRecord, { recovery }: RecoveryPolicy): boolean {
+  if (run.trigger === 'stream' && run.on_disconnect !== 'continue') return false
+  const wanted = record.recovery ?? recovery
+  return wanted === 'resume' || (wanted === 'ask' && record.non_interactive !== true)
+}
+
+/**
+ * Ends a run that is not taken up. What it had said becomes an item, its requests expire, and readers are told; also of
+ * the tasks that worked for it, which end in their own logs too. Its queue is held.
+ */
+export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
+  const { recorder, around, id } = state
+  const { run_id, agent_name } = run
+  state.tally.recount()
+  for (const open of around.store.requests(id, 'open')) {
+    const request = settled(open, 'expired', 'restart')
+    recorder.save({ kind: 'request.put', request })
+    recorder.event({ type: 'request_settled', request, decider: 'restart' }, run_id)
+  }
+  const past = runPast(state, run)
+  tellBelow(state, past.below)
+  closePartial(state, run, past)
+  state.skipCompaction(run_id)
+  const { reason, status, error } = endings[ending]
+  if (error !== undefined) {
+    const { message, code } = error
+    state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })
+    recorder.event({ type: 'error', error: message, code, agent_name, ...rootOf(run) }, run_id)
+  }
+  const last_seq = recorder.event({ type: 'stream_stopped', reason, agent_name, ...rootOf(run) }, run_id)
+  const ended_at = new Date().toISOString()
+  const ended: Run = { ...run, status, reason, last_seq, ended_at, ...(error && { error }) }
+  recorder.save({ kind: 'run.put', run: ended })
+  // A stop has held what was there when it was asked for.
+  if (ending !== 'canceled') applyRules(state.queue, 'interrupted')
+  return ended
+}
+
+const endings = {
+  interrupted: {
+    status: 'interrupted',
+    reason: 'interrupted',
+    error: { code: 'interrupted', message: 'the server stopped before the run had ended' },
+  },
+  exhausted: {
+    status: 'failed',
+    reason: 'error',
+    error: { code: 'attempts_exhausted', message: 'the server stopped again and again while the run went on' },
+  },
+  canceled: { status: 'canceled', reason: 'canceled', error: undefined },
+} as const
+
+/**
+ * Records that a run goes on in this process, in a new attempt: the answer that it was writing becomes an item, and a
+ * message of its own follows. Answers the run as it stands now, and what it had done.
+ */
+export function takeUp(state: SessionState, run: Run): TakenUp {
+  const { recorder, log } = state
+  const { run_id, agent_name, handed_over = false, attempt = 1, ...rest } = run
+  state.tally.recount()
+  const past = runPast(state, run)
+  const to_seq = log.head
+  const endsBelow = new EndsBelow(past.below)
+  tellBelow(
+    state,
+    endsBelow.take((event) => !goesOn(state, event)),
+  )
+  const message_id = closePartial(state, run, past)
+  const cause: RecoveryCause = handed_over ? 'handover' : 'crash'
+  const now = { ...rest, run_id, agent_name, attempt: handed_over ? attempt : attempt + 1 }
+  recorder.event(
+    {
+      type: 'run_recovered',
+      agent_name,
+      attempt: now.attempt,
+      cause,
+      from_seq: past.fromSeq,
+      to_seq,
+      ...(message_id === undefined ? {} : { message_id }),
+    },
+    run_id,
+  )
+  recorder.save({ kind: 'run.put', run: now })
+  state.requests.restore(run_id, state.around.store.requests(state.id, 'all'))
+  // Whether this attempt shall be is asked anew.
+  state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
+  return { run: now, past, endsBelow, cause }
+}
+
+/** A run as it goes on, what it had done, and why it was left. */
+export interface TakenUp {
+  readonly run: Run
+  readonly past: Resumption
+  /** Of tasks that go on. */
+  readonly endsBelow: EndsBelow
+  readonly cause: RecoveryCause
+}
+
+function closePartial(state: SessionState, { run_id }: Run, { partial }: RunPast): string | undefined {
+  return partial === undefined ? undefined : state.addMessage(interrupted(partial), run_id).id
+}
+
+/** Tells what became of tasks that do not tell it themselves. */
+export function tellBelow(state: SessionState, events: readonly ForeignEvent[]): void {
+  for (const event of events) {
+    state.recorder.foreignEvent({ ...event, ...storedEnd(state, event), timestamp: new Date().toISOString() })
+  }
+}
+
+/** How it has ended, where the session below has committed that and this one has not. */
+function storedEnd(
+  { around }: SessionState,
+  { type, session_id, run_id, request }: ForeignEvent,
+): Partial<ForeignEvent> {
+  if (type === 'stream_stopped') {
+    const reason = around.store.run(String(session_id), String(run_id))?.reason
+    return reason === undefined ? {} : { reason }
+  }
+  const { id } = Request.parse(request)
+  const stored = around.store.requests(String(session_id), 'all').find((one) => one.id === id)
+  return stored === undefined || stored.state === 'open' ? {} : { request: stored, decider: stored.decider }
+}
+
+/** A task that is stored as running is taken up too, or tells its end itself. */
+function goesOn({ around }: SessionState, { session_id, run_id }: ForeignEvent): boolean {
+  return around.store.run(String(session_id), String(run_id))?.status === 'running'
+}
+
+function rootOf({ root_run_id }: Run): { readonly root_run_id?: string } {
+  return root_run_id === undefined ? {} : { root_run_id }
+}

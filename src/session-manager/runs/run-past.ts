@@ -1,0 +1,155 @@
+import { z } from 'zod'
+import {
+  BudgetUsage,
+  ForeignEvent,
+  Message,
+  parseFrames,
+  Request,
+  type Run,
+  ToolCall,
+  ToolCallResult,
+} from '../../protocol/protocol.ts'
+import type { Resumption } from '../../runtime/runtime.ts'
+import { settled } from '../requests/requests.ts'
+import type { SessionState } from '../state/session-state.ts'
+import { Transcript } from '../state/transcript.ts'
+
+/** What the log says of a run that its process has left. */
+export interface RunPast extends Resumption {
+  /** The answer that it was writing: the deltas since its last complete message. */
+  readonly partial: Message | undefined
+  /** Where the log goes on after the last complete message of the run, or its beginning. */
+  readonly fromSeq: number
+  /** What was begun by tasks that worked for it, as it must be told to have ended. */
+  readonly below: readonly ForeignEvent[]
+}
+
+/** Reads in the log of a session what a run has done. */
+export function runPast({ around, id }: SessionState, run: Run): RunPast {
+  const past = new Past(id, run)
+  let cursor = run.first_seq - 1
+  for (;;) {
+    const segment = around.store.events(id, cursor)
+    if (segment === undefined) return past.found
+    for (const { seq, json } of parseFrames(segment.text)) {
+      if (seq > cursor) past.note(seq, ForeignEvent.parse(JSON.parse(json)))
+    }
+    cursor = segment.last
+  }
+}
+
+const Task = z.looseObject({ id: z.string() })
+
+class Past {
+  readonly #sessionId: string
+  readonly #run: Run
+  readonly #transcript: Transcript
+  readonly #begun = new Map<string, ToolCallResult | undefined>()
+  readonly #budgets = new Map<string, BudgetUsage>()
+  readonly #ends = new Map<string, ForeignEvent>()
+  readonly #completed = new Set<string>()
+  #calls = 0
+  #cut: string | undefined
+  #fromSeq: number
+
+  constructor(sessionId: string, run: Run) {
+    this.#sessionId = sessionId
+    this.#run = run
+    this.#transcript = new Transcript(sessionId, [])
+    this.#fromSeq = run.first_seq
+  }
+
+  get found(): RunPast {
+    return {
+      partial: this.#transcript.partial,
+      fromSeq: this.#fromSeq,
+      calls: this.#calls,
+      cut: this.#cut,
+      begun: this.#begun,
+      budgets: [...this.#budgets.values()],
+      below: [...this.#ends.values()].reverse(),
+      completed: this.#completed,
+    }
+  }
+
+  note(seq: number, event: ForeignEvent): void {
+    const { run_id, root_run_id } = this.#run
+    const isOwn = event.run_id === run_id
+    // Tasks spend from the same budgets. What somebody else tells in this log means nothing here.
+    if (event.type === 'budget_usage' && (isOwn || event.root_run_id === (root_run_id ?? run_id)))
+      this.#noteBudgets(event)
+    if (event.session_id !== this.#sessionId) this.#noteBelow(event)
+    else if (isOwn) this.#noteOwn(seq, event)
+  }
+
+  #noteBudgets({ budgets }: ForeignEvent): void {
+    for (const usage of BudgetUsage.array().parse(budgets)) this.#budgets.set(usage.name, usage)
+  }
+
+  #noteOwn(seq: number, event: ForeignEvent): void {
+    const agent = textOf(event.agent_name)
+    const content = textOf(event.content)
+    switch (event.type) {
+      case 'agent_choice':
+        this.#transcript.grow(agent, { content })
+        this.#cut = (this.#cut ?? '') + content
+        break
+      case 'agent_choice_reasoning':
+        this.#transcript.grow(agent, { reasoning: content })
+        this.#cut = (this.#cut ?? '') + content
+        break
+      case 'partial_tool_call':
+        this.#cut = (this.#cut ?? '') + (ToolCall.parse(event.tool_call).function.arguments ?? '')
+        break
+      case 'message_added':
+        this.#fromSeq = seq + 1
+        this.#noteMessage(Message.parse(event.message))
+        break
+      case 'tool_call':
+        this.#begun.set(ToolCall.parse(event.tool_call).id ?? '', undefined)
+        break
+      case 'tool_call_response':
+        this.#begun.set(textOf(event.tool_call_id), resultOf(event))
+        break
+      case 'sub_session_completed':
+        this.#completed.add(Task.parse(event.sub_session).id)
+        break
+    }
+  }
+
+  /** An answer that was cut before ends what was said, and is no answer. */
+  #noteMessage({ message }: Message): void {
+    if (message.role !== 'assistant') return
+    this.#transcript.finishPartial()
+    this.#cut = undefined
+    this.#begun.clear()
+    if (message.finish_reason !== 'interrupted') this.#calls += 1
+  }
+
+  /** Keeps the end of each beginning until the end itself was told. */
+  #noteBelow(event: ForeignEvent): void {
+    const { type, session_id, run_id, root_run_id, agent_name } = event
+    const envelope = { session_id, run_id, root_run_id, agent_name }
+    const runKey = `run ${String(run_id)}`
+    if (type === 'stream_started')
+      this.#ends.set(runKey, { type: 'stream_stopped', ...envelope, reason: 'interrupted' })
+    if (type === 'stream_stopped') this.#ends.delete(runKey)
+    if (type !== 'request_opened' && type !== 'request_settled') return
+    const request = Request.parse(event.request)
+    const key = `request ${request.id}`
+    if (type === 'request_settled') this.#ends.delete(key)
+    else {
+      const expired = settled(request, 'expired', 'restart')
+      this.#ends.set(key, { type: 'request_settled', ...envelope, request: expired, decider: 'restart' })
+    }
+  }
+}
+
+function textOf(text: unknown): string {
+  return typeof text === 'string' ? text : ''
+}
+
+function resultOf({ result, response }: ForeignEvent): ToolCallResult {
+  const parsed = ToolCallResult.safeParse(result)
+  return parsed.success ? parsed.data : { output: textOf(response) }
+}

@@ -1,0 +1,81 @@
+import type { Spending } from '../../protocol/protocol.ts'
+import type { ItemBody } from '../../store/store.ts'
+import type { SessionState } from './session-state.ts'
+import { noSpending, sumOf } from './spending.ts'
+
+/** What is added to the figures of a session. */
+export interface Count {
+  readonly messages?: number | undefined
+  /** USD. */
+  readonly cost?: number | undefined
+  readonly spent?: Spending | undefined
+}
+
+/** The figures of a session: what happens below it counts too. */
+export class SessionTally {
+  readonly #state: SessionState
+  /** The tasks that were rolled back, once somebody asks. */
+  #rolledBack: ReadonlySet<string> | undefined
+
+  constructor(state: SessionState) {
+    this.#state = state
+  }
+
+  get spent(): Spending {
+    return this.#state.record.spent ?? noSpending
+  }
+
+  /** Counts what was added here or below; whoever is above counts it too, as long as the session is there. */
+  count(more: Count): void {
+    if (!this.#state.recorder.isOpen) return
+    const { num_messages, cost } = this.#state.record
+    const { messages = 0, spent } = more
+    this.#state.update({
+      num_messages: num_messages + messages,
+      cost: cost + (more.cost ?? 0),
+      ...(spent && { spent: sumOf(this.spent, spent) }),
+    })
+    this.countAbove(more)
+  }
+
+  /** Counts where the session carries out a task, or has done so. */
+  countAbove(more: Count): void {
+    this.#state.above?.tally.countBelow(this.#state.id, more)
+  }
+
+  /** Counts what was added below. The messages of a task whose run was rolled back are no part of the session. */
+  countBelow(childId: string, more: Count): void {
+    this.#rolledBack ??= new Set(
+      this.#state
+        .items({ from: 0 })
+        .flatMap(({ body }) =>
+          body.kind === 'sub_session' && body.rolled_back !== undefined ? [body.session_id] : [],
+        ),
+    )
+    this.count(this.#rolledBack.has(childId) ? { ...more, messages: 0 } : more)
+  }
+
+  /** Items were rolled back. */
+  forgetRolledBack(): void {
+    this.#rolledBack = undefined
+  }
+
+  /**
+   * Counts the messages again, here and above. Sessions commit one by one: a crash may have kept a message below and lost
+   * that it was counted here, or the other way round.
+   */
+  recount(): void {
+    this.#state.above?.tally.recount()
+    const found = this.#state.transcript.items.reduce((sum, { body }) => sum + this.messagesIn(body), 0)
+    this.count({ messages: found - this.#state.record.num_messages })
+  }
+
+  /** How many messages of the conversation an item stands for. */
+  messagesIn(body: ItemBody): number {
+    if (body.rolled_back !== undefined) return 0
+    if (body.kind === 'message') return body.message.message.role === 'system' ? 0 : 1
+    if (body.kind !== 'sub_session') return 0
+    const { peek, store } = this.#state.around
+    return (peek(body.session_id)?.record ?? store.session(body.session_id))?.num_messages ?? 0
+  }
+}

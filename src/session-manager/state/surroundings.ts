@@ -1,0 +1,40 @@
+import type { StoredLog } from '../../event-log/event-log.ts'
+import type { Agents } from '../../runtime/runtime.ts'
+import type { SessionRecord, Store } from '../../store/store.ts'
+import type { LiveSession } from '../live-session.ts'
+import type { RecoveryPolicy } from '../runs/left-run.ts'
+import type { RunSlots } from '../runs/run-slots.ts'
+import type { RunLimits } from '../runs/run-watch.ts'
+
+/** What sessions share with each other. */
+export interface Surroundings {
+  readonly store: Store
+  readonly agents: Agents
+  readonly slots: RunSlots
+  /** Where sessions work that name no directory. */
+  readonly workingDir: string | undefined
+  readonly ring: { readonly events: number; readonly bytes: number }
+  /** What is told over all sessions. */
+  readonly fleet: StoredLog
+  /** Milliseconds that a question may stay open; nothing is for ever. */
+  readonly requestDeadlineMs?: number | undefined
+  readonly limits: RunLimits
+  readonly recovery: RecoveryPolicy
+  /** Loads a session that is new. */
+  add(record: SessionRecord): LiveSession
+  /** The session, loaded if need be; `undefined` when there is none. */
+  find(id: string): LiveSession | undefined
+  /** A session that is loaded. */
+  peek(id: string): LiveSession | undefined
+  /** The sessions below one that are loaded, the lowest first. */
+  below(id: string): readonly LiveSession[]
+  /** True while the server takes no new work. */
+  isDraining(): boolean
+  /** True once the process is about to end: runs that the next one goes on with stop where nothing is lost. */
+  isLeaving(): boolean
+  /** Is told of what must not happen, once. */
+  onDefect(error: unknown): void
+}
+
+/** What does not depend on how sessions are found. */
+export type SharedSurroundings = Omit<Surroundings, 'add' | 'find' | 'peek' | 'below'>

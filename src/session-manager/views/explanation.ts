@@ -1,0 +1,261 @@
+import type {
+  Activity,
+  ActivityKind,
+  ExplainedState,
+  Explanation,
+  StateReason,
+  WayOut,
+} from '../../protocol/protocol.ts'
+import { activitiesOf, type Facts, reasonOf } from './session-facts.ts'
+import {
+  answerOf,
+  atDeadline,
+  cancel,
+  comes,
+  endOfTask,
+  raiseBudget,
+  sendFollowUp,
+  startRun,
+  takeBack,
+} from './ways-out.ts'
+
+/** Facts, with what goes on. */
+export interface Case extends Facts {
+  readonly activities: readonly Activity[]
+}
+
+/** What is said of a reason. */
+interface Words {
+  readonly state: ExplainedState
+  since(facts: Case): string
+  /** One or two sentences for a person; `since` as above. */
+  message(facts: Case, since: string): string
+  endsWhen(facts: Case): readonly WayOut[]
+}
+
+/** Says of a session what it does, since when, and what would end it. */
+export function explain(known: Facts): Explanation {
+  const reason = reasonOf(known)
+  const facts = { ...known, activities: activitiesOf(known) }
+  const words = sayings[reason]
+  const since = words.since(facts)
+  const [deadline] = facts.activities.flatMap((activity) => activity.deadline ?? []).sort()
+  return {
+    session_id: facts.record.id,
+    state: words.state,
+    reason,
+    since,
+    message: words.message(facts, since),
+    ...(facts.run && { run_id: facts.run.run_id }),
+    ...(facts.agent !== undefined && { agent: facts.agent }),
+    activities: [...facts.activities],
+    queue: facts.queue,
+    ...(deadline !== undefined && { deadline }),
+    ends_when: [...words.endsWhen(facts)],
+  }
+}
+
+/** A session that could go on if something in its queue started a run. */
+const held = (why: (facts: Case) => string): Words => ({
+  state: 'idle',
+  since: restedSince,
+  message: (facts) => `${waitingInputs(facts)} for its next run: ${why(facts)}.`,
+  endsWhen: (facts) => [startRun(facts), sendFollowUp(facts)],
+})
+
+/** A run that waits for something of its own, which comes by itself. */
+const busy = (kind: ActivityKind, message: Words['message'], end: WayOut, late: string): Words => ({
+  state: 'running',
+  since: sinceThe(kind),
+  message,
+  endsWhen: (facts) => [end, ...atDeadline(facts, late), cancel(facts)],
+})
+
+/** What is said of every reason: the one place where sentences about states stand. */
+export const sayings: Readonly<Record<StateReason, Words>> = {
+  never_ran: {
+    state: 'idle',
+    since: restedSince,
+    message: () => 'It has never run, and nothing waits in its queue.',
+    endsWhen: (facts) => [startRun(facts)],
+  },
+  at_rest: {
+    state: 'idle',
+    since: restedSince,
+    message: (facts) => `It is at rest, and nothing waits in its queue: ${lastEnd(facts)}.`,
+    endsWhen: (facts) => [startRun(facts), sendFollowUp(facts)],
+  },
+  held_by_stop: held((facts) => `${lastEnd(facts)}, and a stop holds what was sent before it`),
+  held_by_failure: held((facts) => `${lastEnd(facts)}, and follow-ups might only fail too`),
+  held_by_restart: held(lastEnd),
+  held_by_hand: { ...held(() => 'a person holds it'), endsWhen: () => [comes('release', 'what is held is released')] },
+  held_by_shutdown: {
+    ...held(() => 'the server is shutting down and starts no runs'),
+    endsWhen: () => [comes('server_starts', 'the server has started again')],
+  },
+  queue_waits: held(() => 'what is steered into a session that does not run starts no run'),
+  agent_unavailable: {
+    ...held(({ refused }) => `its agent could not be opened (${refused?.message ?? 'nobody knows why'})`),
+    since: (facts) => facts.refused?.since ?? restedSince(facts),
+  },
+  no_free_slot: {
+    state: 'queued',
+    since: (facts) => facts.step?.since ?? restedSince(facts),
+    message: (facts, since) =>
+      `${waitingInputs(facts)} since ${since} for a run that cannot begin: as many go on as the server allows.`,
+    endsWhen: (facts) => [comes('free_slot', 'another run has ended'), takeBack(facts)],
+  },
+  opening_agent: {
+    state: 'queued',
+    since: (facts) => facts.step?.since ?? restedSince(facts),
+    message: (facts, since) => `${waitingInputs(facts)} for a run whose agent is being opened since ${since}.`,
+    endsWhen: (facts) => [comes('agent_opens', 'the agent is open'), takeBack(facts)],
+  },
+  starting: busy(
+    'starting',
+    (facts, since) => `${agentOf(facts)} gets ready since ${since}: its tools are being started.`,
+    comes('tools_start', 'the tools are ready'),
+    'the run counts as stuck and is ended',
+  ),
+  model: busy(
+    'model',
+    (facts, since) => `${agentOf(facts)} waits for its model since ${since}: ${modelWords(facts)}.`,
+    comes('model_answers', 'the model has answered'),
+    'the model call is given up, and tried again if nothing of the answer was shown',
+  ),
+  tools: busy(
+    'tool',
+    (facts) => `${agentOf(facts)} waits for ${listed(facts, 'tool')}.`,
+    comes('tool_ends', 'the tool calls have ended'),
+    'a call that has said nothing is ended, and the model reads that',
+  ),
+  hooks: busy(
+    'hook',
+    (facts) => `${agentOf(facts)} waits for ${listed(facts, 'hook')}: hooks of its agent file.`,
+    comes('hook_ends', 'the hooks have ended'),
+    'the hook is ended',
+  ),
+  between_steps: busy(
+    'step',
+    (facts, since) => `${agentOf(facts)} prepares its next step since ${since}.`,
+    comes('next_step', 'the next step begins'),
+    'the run counts as stuck and is ended',
+  ),
+  tasks: {
+    state: 'running',
+    since: sinceThe('task'),
+    message: (facts) => `${agentOf(facts)} waits for ${listed(facts, 'task')}, whom it has given a task.`,
+    endsWhen: (facts) => [
+      ...facts.tasks.flatMap((task) => (task.isWaitedFor ? [endOfTask(task.session_id)] : [])),
+      cancel(facts),
+    ],
+  },
+  person: {
+    state: 'waiting_for_person',
+    since: sinceThe('person'),
+    message: (facts, since) => `${agentOf(facts)} waits since ${since} for a person: ${questions(facts)}.`,
+    endsWhen: (facts) => [
+      ...facts.requests.map(answerOf),
+      ...atDeadline(facts, 'the server answers or ends what waits'),
+      cancel(facts),
+    ],
+  },
+  stop_requested: {
+    state: 'stopping',
+    since: sinceThe('stopping'),
+    message: ({ run }, since) => `The run was stopped${byWhom(run?.canceled)} at ${since}, and has not left yet.`,
+    endsWhen: leaving,
+  },
+  stuck: {
+    state: 'stopping',
+    since: sinceThe('stopping'),
+    message: (_, since) =>
+      `The run told nothing for too long although nothing went on in it, so it was stopped at ${since}. It has not left yet.`,
+    endsWhen: leaving,
+  },
+  budget: {
+    state: 'paused',
+    since: restedSince,
+    message: ({ record }) => `A budget has paused it. ${record.paused?.message ?? ''}`.trim(),
+    endsWhen: (facts) => [raiseBudget(facts), startRun(facts)],
+  },
+  recovering: {
+    state: 'recovering',
+    since: sinceThe('recovering'),
+    message: ({ run }, since) =>
+      `The process that ran it is gone, and the run is taken up again since ${since}: attempt ${run?.attempt ?? 1}.`,
+    endsWhen: (facts) => [comes('retry', 'the run goes on'), cancel(facts)],
+  },
+}
+
+function leaving(facts: Case): readonly WayOut[] {
+  return [comes('run_leaves', 'the run has left'), ...atDeadline(facts, 'the run is left behind and ends all the same')]
+}
+
+function restedSince({ last, record }: Case): string {
+  return last?.ended_at ?? record.created_at
+}
+
+/** When the first of that kind has begun. */
+function sinceThe(kind: ActivityKind): (facts: Case) => string {
+  return ({ activities, run, record }) => {
+    const [first] = activities.flatMap((activity) => (activity.kind === kind ? [activity.since] : [])).sort()
+    return first ?? run?.started_at ?? record.created_at
+  }
+}
+
+function agentOf({ agent, run }: Case): string {
+  return run?.agent_name || agent || 'The agent'
+}
+
+function waitingInputs({ queue }: Case): string {
+  const count = queue.steer + queue.followup
+  return count === 1 ? 'A message waits' : `${count} messages wait`
+}
+
+/** How the last run ended. */
+function lastEnd({ last }: Case): string {
+  if (last === undefined) return 'it has not run yet'
+  const { status, canceled, error, ended_at } = last
+  const when = ended_at === undefined ? '' : ` at ${ended_at}`
+  const ends = {
+    completed: `its last run ended by itself${when}`,
+    failed: `its last run failed${when}${error === undefined ? '' : ` (${error.message})`}`,
+    canceled: `its last run was stopped${byWhom(canceled)}${when}`,
+    interrupted: `the process of its last run is gone${when}`,
+    paused: `a budget stopped its last run${when}`,
+    running: 'its last run is still ending',
+  } as const
+  return ends[status]
+}
+
+function byWhom(canceled: { readonly by: string } | undefined): string {
+  return canceled === undefined ? '' : ` by ${canceled.by}`
+}
+
+function modelWords({ activities }: Case): string {
+  const heard = activities.find(({ kind }) => kind === 'model')?.last_sign_of_life
+  return heard === undefined ? 'it has not said anything yet' : `it writes, and was heard last at ${heard}`
+}
+
+/** Names with since when: `shell (since …), fetch (since …)`. */
+function listed({ activities }: Case, kind: ActivityKind): string {
+  const those = activities.filter((activity) => activity.kind === kind)
+  return those.map(({ name = 'something', since }) => `${name} (since ${since})`).join(', ')
+}
+
+const kinds = {
+  approval: 'it asks to be allowed a tool call',
+  elicitation: 'it asks a question',
+  continuation: 'it asks whether it may make more model calls',
+  recovery: 'its process is gone, and it asks whether it may go on',
+} as const
+
+function questions({ requests }: Case): string {
+  return requests
+    .map(({ id, content }) => {
+      const call = content.kind === 'approval' ? ` of ${content.tool_call.function.name ?? 'a tool'}` : ''
+      return `${kinds[content.kind]}${call} (request ${id})`
+    })
+    .join('; ')
+}
