@@ -19,6 +19,8 @@ export class SessionMap {
   readonly #sweeper: NodeJS.Timeout
   /** The next look for runs whose commit has failed. */
   #takingUp: NodeJS.Timeout | undefined
+  /** Sessions whose commit has failed, and whose queue may wait for nothing. */
+  readonly #lost = new Set<string>()
   #isClosed = false
 
   constructor(around: SharedSurroundings) {
@@ -135,7 +137,9 @@ export class SessionMap {
 
   #drop(session: LiveSession): void {
     if (this.#loaded.get(session.id) === session) this.#loaded.delete(session.id)
-    if (session.isLost) this.#takeUpSoon()
+    if (!session.isLost) return
+    this.#lost.add(session.id)
+    this.#takeUpSoon()
   }
 
   /** A run whose commit has failed goes on, also when nobody asks for its session. */
@@ -151,6 +155,9 @@ export class SessionMap {
     try {
       // One that cannot be committed now is dropped, and taken up later.
       for (const { session_id } of this.#around.store.unfinishedRuns()) this.find(session_id)
+      const waiting = this.#around.store.waitingSessions().filter((id) => this.#lost.delete(id))
+      this.#lost.clear()
+      for (const id of waiting) this.find(id)?.inputs.goOn()
     } catch (failure) {
       // What is wrong with one of them is no matter of time.
       if (!(failure instanceof Refusal)) this.#around.onDefect(failure)

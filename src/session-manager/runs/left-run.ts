@@ -5,7 +5,9 @@ import { applyRules } from '../inputs/queue-rules.ts'
 import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
+import { endedRun } from './active-run.ts'
 import { EndsBelow } from './ends-below.ts'
+import { rollBack, toolsRun } from './rollback.ts'
 import { type RunPast, runPast } from './run-past.ts'
 
 /** What becomes of a run that is stored as running although nothing drives it: the process that did is gone. */
@@ -22,7 +24,7 @@ export interface RecoveryPolicy {
   readonly delayMs: number
 }
 
-/** A stop that somebody was promised is carried out; a run whose reader is gone would be one that nobody can see. */
+/** A stop that was decided is carried out; a run whose reader is gone would be one that nobody can see. */
 export function fateOf(run: Run, record: SessionRecord, policy: RecoveryPolicy): Fate {
   if (run.canceled !== undefined) return 'canceled'
   if (!isTakenUp(run, record, policy)) return 'interrupted'
@@ -39,7 +41,8 @@ export function isTakenUp(run: Run, record: SessionRecord, { recovery }: Recover
 
 /**
  * Ends a run that is not taken up. What it had said becomes an item, its requests expire, and readers are told; also of
- * the tasks that worked for it, which end in their own logs too. Its queue is held.
+ * the tasks that worked for it, which end in their own logs too. Its queue is held, but for a stop, which says itself what waits.
+ * A run that was to be rolled back is.
  */
 export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const { recorder, around, id } = state
@@ -60,9 +63,9 @@ export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
     state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })
     recorder.event({ type: 'error', error: message, code, agent_name, ...rootOf(run) }, run_id)
   }
+  if (run.rolls_back === true) rollBack(state, run, toolsRun(state, run))
   const last_seq = recorder.event({ type: 'stream_stopped', reason, agent_name, ...rootOf(run) }, run_id)
-  const ended_at = new Date().toISOString()
-  const ended: Run = { ...run, status, reason, last_seq, ended_at, ...(error && { error }) }
+  const ended = endedRun(run, { status, reason, last_seq, ...(error && { error }) })
   recorder.save({ kind: 'run.put', run: ended })
   // A stop has held what was there when it was asked for.
   if (ending !== 'canceled') applyRules(state.queue, 'interrupted')

@@ -30,9 +30,8 @@ function messageIds(state: SessionState, { id, body }: ItemRecord): readonly str
   return items.flatMap((item) => messageIds(state, item))
 }
 
-/** The tool calls that a run and its tasks have begun, as the log tells them: their effects stay. */
-export async function toolsRun({ recorder, around, id }: SessionState, run: Run): Promise<readonly RolledBackTool[]> {
-  await recorder.settled()
+/** The tool calls that a run and its tasks have begun, as the stored log tells them: their effects stay. */
+export function toolsRun({ around, id }: SessionState, run: Run): readonly RolledBackTool[] {
   const found = new Map<string, RolledBackTool>()
   let cursor: Cursor = run.first_seq - 1
   for (;;) {
