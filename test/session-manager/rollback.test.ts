@@ -84,6 +84,19 @@ describe.each(backends)('rolling back over $over', (backend) => {
     expect((await later.getSessionStatus(id)).num_messages).toBe(2)
   })
 
+  it('names every call that has run, also where a model uses an id again', async () => {
+    const built = await house()
+    const { id, run } = await running(built)
+    for (const name of ['read', 'write', 'write']) {
+      const { tool_call, tool_definition } = approval('0', name).content
+      await run.tell({ type: 'tool_call', tool_call, tool_definition, agent_name: 'root' })
+      await run.answer(name)
+    }
+    await (await rollBack(built, id)).end()
+    const [told] = eventsOf(await readLog(built.manager, id), 'run_rolled_back')
+    expect(told?.tools_run).toEqual(['read', 'write', 'write'].map((name) => ({ tool_call_id: '0', name })))
+  })
+
   it('stops the background tasks of a run, which tell nobody', async () => {
     const built = await house()
     const { manager } = built
