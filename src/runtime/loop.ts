@@ -53,7 +53,7 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
   const settings = context.settings()
   const limits: Limits = { calls: settings.max_iterations || agent.max_iterations || Infinity, compacts: true }
   const most = settings.max_consecutive_tool_calls || agent.max_consecutive_tool_calls || identicalBatches
-  const repeats = createLoopDetector(most)
+  let repeats = createLoopDetector(most)
   let called: readonly ToolCall[] = []
   let offered = work.toolbox.tools.length
   let left = yield* leftBehind(work)
@@ -63,7 +63,7 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
       if (!(yield* mayCall(work, limits))) return 'normal'
       if (yield* stopsForBudget(work)) return 'budget_exceeded'
       yield* compactInTime(work, limits)
-      context.takeSteering()
+      if (context.takeSteering().length > 0) repeats = createLoopDetector(most)
       shared.calls += 1
       const available_tools = work.toolbox.tools.length
       if (available_tools !== offered)
@@ -86,6 +86,8 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
     const next = yield* forcedHandoff(work)
     if (next !== undefined) return { handoff: next }
     if (!somethingFollows(context)) return yield* rest(work)
+    // The same question again may well lead to the same call.
+    repeats = createLoopDetector(most)
   }
 }
 
