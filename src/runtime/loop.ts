@@ -51,7 +51,7 @@ export async function* loop(
 async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGenerator<RuntimeEvent, LoopEnd, void> {
   const { agent, context, shared, signal } = work
   const settings = context.settings()
-  const limits: Limits = { calls: settings.max_iterations || agent.max_iterations || Infinity, compacts: true }
+  const limits: Limits = { calls: mostCalls(work), compacts: true }
   const most = settings.max_consecutive_tool_calls || agent.max_consecutive_tool_calls || identicalBatches
   let repeats = createLoopDetector(most)
   let called: readonly ToolCall[] = []
@@ -89,6 +89,13 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
     // The same question again may well lead to the same call.
     repeats = createLoopDetector(most)
   }
+}
+
+/** What a person has allowed before a restart holds on. */
+function mostCalls({ agent, context, shared }: AgentAtWork): number {
+  const extended = shared.resumed?.extended
+  if (extended?.agent === agent.Name) return extended.calls + moreCalls
+  return context.settings().max_iterations || agent.max_iterations || Infinity
 }
 
 /** The models that read the results of these calls, where a toolset names one; of several the first. */

@@ -117,7 +117,11 @@ export function takeUp(state: SessionState, run: Run): TakenUp {
     run_id,
   )
   recorder.save({ kind: 'run.put', run: now })
-  state.requests.restore(run_id, state.around.store.requests(state.id, 'all'))
+  const requests = state.around.store.requests(state.id, 'all')
+  state.requests.restore(
+    run_id,
+    requests.filter(({ id }) => !past.used.has(id)),
+  )
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
   return { run: now, past, endsBelow, cause }
