@@ -203,6 +203,12 @@ export class LiveSession {
     return this.#gate.left()
   }
 
+  /** Resolves when no run goes on, and that is committed; rejects when it cannot be. */
+  async stopped(): Promise<void> {
+    await this.left()
+    await this.#state.recorder.settled()
+  }
+
   /** Leaves the run to the next process. What was recorded before is still committed. */
   stopRecording(): void {
     this.#control.handOver()
