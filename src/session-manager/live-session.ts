@@ -226,7 +226,7 @@ export class LiveSession {
     const task = above?.tasks.expect(this, left)
     if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
     const isLost = task === undefined && (left.trigger === 'delegation' || left.trigger === 'background')
-    const fate = isLost ? 'interrupted' : fateOf(left, record, around.recovery)
+    const fate = isLost ? 'interrupted' : fateOf(left, record, around)
     if (fate !== 'resume' && fate !== 'ask') {
       const ended = endLeftRun(this.#state, left, fate)
       // Who waits for it finds it ended.
