@@ -233,7 +233,7 @@ export class LiveSession {
     const left = task?.isRolledBack === true ? canceledRun(stored, parentStopped) : stored
     if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
     const isLost = task === undefined && isTask(left) && left.canceled === undefined
-    const fate = isLost ? 'interrupted' : fateOf(left, record, around.recovery)
+    const fate = isLost ? 'interrupted' : fateOf(left, record, around)
     if (fate !== 'resume' && fate !== 'ask') {
       const ended = endLeftRun(this.#state, left, fate)
       // Who waits for it finds it ended.

@@ -241,6 +241,21 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     },
   )
 
+  it('is not asked about again when a person has said no and the process dies before the run has ended (M3)', async () => {
+    const built = await resuming()
+    const { id } = await built.manager.createSession({ recovery: 'ask' })
+    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
+    await built.puppet.next()
+    const next = await built.crash()
+    await follow(next.manager, id, 'request_opened')
+    const [request] = await next.manager.getRequests(id)
+    await next.manager.resumeSession(id, { confirmation: 'reject', request_id: request?.id })
+    next.store.hold()
+    const last = await next.crash()
+    expect(await endOf(last, id, run.run_id)).toMatchObject({ stops: ['interrupted'] })
+    expect((await last.manager.findSessionRequests(id, { state: 'all', limit: 9 })).entries).toHaveLength(1)
+  })
+
   it('can be stopped while it waits for its next attempt', async () => {
     const built = await resuming({ recoveryDelayMs: 1_000_000 })
     const { id, runId } = await running(built)

@@ -17,10 +17,10 @@ export class SessionMap {
   readonly #around: Surroundings
   readonly #loaded = new Map<string, LiveSession>()
   readonly #sweeper: NodeJS.Timeout
-  /** The next look for runs whose commit has failed. */
-  #takingUp: NodeJS.Timeout | undefined
-  /** Sessions whose commit has failed, and whose queue may wait for nothing. */
+  /** Sessions that a failed commit has thrown away, and that nothing has gone on in since. */
   readonly #lost = new Set<string>()
+  /** The next look for what a failed commit has stopped. */
+  #takingUp: NodeJS.Timeout | undefined
   #isClosed = false
 
   constructor(around: SharedSurroundings) {
@@ -142,7 +142,7 @@ export class SessionMap {
     this.#takeUpSoon()
   }
 
-  /** A run whose commit has failed goes on, also when nobody asks for its session. */
+  /** A run whose commit has failed goes on, and so does a queue that was about to start one, also when nobody asks for them. */
   #takeUpSoon(): void {
     if (this.#isClosed || this.#takingUp !== undefined) return
     this.#takingUp = setTimeout(() => this.#takeUp(), takeUpAfterMs).unref()
@@ -155,9 +155,10 @@ export class SessionMap {
     try {
       // One that cannot be committed now is dropped, and taken up later.
       for (const { session_id } of this.#around.store.unfinishedRuns()) this.find(session_id)
-      const waiting = this.#around.store.waitingSessions().filter((id) => this.#lost.delete(id))
-      this.#lost.clear()
-      for (const id of waiting) this.find(id)?.inputs.goOn()
+      for (const id of this.#lost) {
+        this.find(id)?.inputs.goOn()
+        this.#lost.delete(id)
+      }
     } catch (failure) {
       // What is wrong with one of them is no matter of time.
       if (!(failure instanceof Refusal)) this.#around.onDefect(failure)

@@ -13,6 +13,8 @@ import { type RunPast, runPast } from './run-past.ts'
 /** What becomes of a run that is stored as running although nothing drives it: the process that did is gone. */
 export type Fate = 'resume' | 'ask' | Ending
 
+type Around = Pick<SessionState['around'], 'store' | 'recovery'>
+
 type Ending = 'interrupted' | 'canceled' | 'exhausted'
 
 /** How a server treats runs that a former process left, unless their session says otherwise. */
@@ -24,12 +26,22 @@ export interface RecoveryPolicy {
   readonly delayMs: number
 }
 
-/** A stop that was decided is carried out; a run whose reader is gone would be one that nobody can see. */
-export function fateOf(run: Run, record: SessionRecord, policy: RecoveryPolicy): Fate {
+/**
+ * A stop that somebody was promised is carried out, and so is what a person has decided; a run whose reader is gone would be
+ * one that nobody can see.
+ */
+export function fateOf(run: Run, record: SessionRecord, { store, recovery: policy }: Around): Fate {
   if (run.canceled !== undefined) return 'canceled'
-  if (!isTakenUp(run, record, policy)) return 'interrupted'
+  if (!isTakenUp(run, record, policy) || isDeclined(run, store)) return 'interrupted'
   if (run.handed_over !== true && (run.attempt ?? 1) >= policy.attempts) return 'exhausted'
   return (record.recovery ?? policy.recovery) === 'ask' ? 'ask' : 'resume'
+}
+
+/** A person has said that it shall not go on, and the process died before it had ended. */
+function isDeclined({ run_id, session_id }: Run, store: Around['store']): boolean {
+  const asked = store.requests(session_id, 'all').filter(({ content }) => content.kind === 'recovery')
+  const answer = asked.findLast((request) => request.run_id === run_id)?.answer
+  return answer !== undefined && 'confirmation' in answer && answer.confirmation === 'reject'
 }
 
 /** Whether the next process goes on with a run, or may ask a person to. */
