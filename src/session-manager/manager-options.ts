@@ -5,6 +5,7 @@ import type { Store } from '../store/store.ts'
 import type { ManagerPhase } from './directory/lifecycle.ts'
 import type { RetentionOptions } from './directory/retention.ts'
 import { RunSlots } from './runs/run-slots.ts'
+import { Turnstile } from './runs/turnstile.ts'
 import type { SharedSurroundings } from './state/surroundings.ts'
 
 export interface SessionManagerOptions extends RetentionOptions {
@@ -50,6 +51,8 @@ export function surroundingsOf(
     store: options.store,
     agents: options.agents,
     slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
+    turnstile: new Turnstile(),
+    cutByStore: new Set(),
     workingDir: options.workingDir,
     ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
     fleet,

@@ -1,3 +1,4 @@
+import { setImmediate as giveWay } from 'node:timers/promises'
 import { Refusal } from '../../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord, Store } from '../../store/store.ts'
 import { withoutKey } from '../idempotency.ts'
@@ -85,6 +86,23 @@ export class SessionMap {
     return session
   }
 
+  /** Loads the sessions whose stored run nobody drives: that takes the run up. */
+  async takeUp(): Promise<readonly LiveSession[]> {
+    return this.load(this.#around.store.unfinishedRuns().map(({ session_id }) => session_id))
+  }
+
+  /** Loads many sessions, one after another, so that everybody else goes on meanwhile; none once the process is about to end. */
+  async load(ids: readonly string[]): Promise<readonly LiveSession[]> {
+    const sessions: LiveSession[] = []
+    for (const id of ids) {
+      if (this.#around.isLeaving()) break
+      const session = this.find(id)
+      if (session !== undefined) sessions.push(session)
+      await giveWay()
+    }
+    return sessions
+  }
+
   /** Unloads what nobody has used for so long, and who is above after all below it. */
   unload(milliseconds: number): void {
     const above = new Set(this.loaded.map(({ record }) => record.parent_id))
@@ -141,16 +159,14 @@ export class SessionMap {
   /** A run whose commit has failed goes on, also when nobody asks for its session. */
   #takeUpSoon(): void {
     if (this.#isClosed || this.#takingUp !== undefined) return
-    this.#takingUp = setTimeout(() => this.#takeUp(), takeUpAfterMs).unref()
+    this.#takingUp = setTimeout(() => void this.#takeUp(), takeUpAfterMs).unref()
   }
 
-  #takeUp(): void {
+  async #takeUp(): Promise<void> {
     this.#takingUp = undefined
-    // The next process takes them up.
-    if (this.#around.isLeaving()) return
     try {
       // One that cannot be committed now is dropped, and taken up later.
-      for (const { session_id } of this.#around.store.unfinishedRuns()) this.find(session_id)
+      await this.takeUp()
     } catch (failure) {
       // What is wrong with one of them is no matter of time.
       if (!(failure instanceof Refusal)) this.#around.onDefect(failure)

@@ -43,6 +43,8 @@ export class ActiveRun {
   #state: Run
   /** Set by a stop: what the run did leaves the conversation with its end. */
   rollsBack = false
+  /** It has one of the server's places for runs. One that its process has left waits for it. */
+  hasSlot = false
 
   constructor(state: Run, past?: Resumption, endsBelow = new EndsBelow([])) {
     this.#state = state
@@ -97,6 +99,13 @@ export class ActiveRun {
     return this.#state
   }
 
+  /** Records that it goes on in this one: from now on the death of the process counts. */
+  goOn(): Run {
+    const { handed_over: _, ...state } = this.#state
+    this.#state = state
+    return this.#state
+  }
+
   /** Aborts everything that the run does. */
   abort(reason: unknown = new RunStopped()): void {
     this.#abort.abort(reason)
@@ -104,7 +113,7 @@ export class ActiveRun {
 
   end(reason: StopReason, last_seq: number, error?: Run['error']): Run {
     this.#state = {
-      ...this.#state,
+      ...this.goOn(),
       status: statusOf[reason],
       reason,
       last_seq,

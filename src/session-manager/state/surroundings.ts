@@ -5,12 +5,17 @@ import type { LiveSession } from '../live-session.ts'
 import type { RecoveryPolicy } from '../runs/left-run.ts'
 import type { RunSlots } from '../runs/run-slots.ts'
 import type { RunLimits } from '../runs/run-watch.ts'
+import type { Turnstile } from '../runs/turnstile.ts'
 
 /** What sessions share with each other. */
 export interface Surroundings {
   readonly store: Store
   readonly agents: Agents
   readonly slots: RunSlots
+  /** Where runs that go on after their process has left them wait for their turn. */
+  readonly turnstile: Turnstile
+  /** Runs that this process could not go on with because nothing could be committed, until they are taken up again. */
+  readonly cutByStore: Set<string>
   /** Where sessions work that name no directory. */
   readonly workingDir: string | undefined
   readonly ring: { readonly events: number; readonly bytes: number }
