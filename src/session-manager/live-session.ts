@@ -55,7 +55,7 @@ export class LiveSession {
 
   constructor(record: SessionRecord, around: Surroundings, onGone: (session: LiveSession) => void, isNew = false) {
     this.#state = new SessionState(record, around, () => this.#throwAway(), isNew)
-    this.#keeper = new RuntimeKeeper((failure) => around.onDefect(failure))
+    this.#keeper = new RuntimeKeeper((failure) => this.#state.around.onDefect(failure))
     this.#gate = new Gate(this.#state, this.attachments, () => this.#control, this.#keeper)
     this.#control = new RunControl(this.#state, async (agent) => {
       this.#state.load()

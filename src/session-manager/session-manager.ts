@@ -75,6 +75,7 @@ export type { InputOptions } from './inputs/input-queue.ts'
 export type { Submission } from './inputs/intake.ts'
 export type { SessionManagerOptions } from './manager-options.ts'
 export type { StopRequest } from './runs/active-run.ts'
+export type { DefectPlace } from './state/surroundings.ts'
 
 /**
  * Owns sessions: finds, loads and closes them. Every method opens the session it is about and delegates; an unknown

@@ -8,6 +8,8 @@ import { isNeeded } from './stale-sessions.ts'
 
 const sweepEveryMs = 15_000
 const unusedForMs = 60_000
+/** How long everybody else waits at most while many sessions are loaded. */
+const stepMs = 25
 /** After so long without a run the toolsets of a session are stopped. */
 const idleForMs = 10 * 60_000
 /** Between a commit that failed and the next attempt to take up what it has stopped. */
@@ -94,11 +96,14 @@ export class SessionMap {
   /** Loads many sessions, one after another, so that everybody else goes on meanwhile; none once the process is about to end. */
   async load(ids: readonly string[]): Promise<readonly LiveSession[]> {
     const sessions: LiveSession[] = []
+    let since = performance.now()
     for (const id of ids) {
       if (this.#around.isLeaving()) break
       const session = this.find(id)
       if (session !== undefined) sessions.push(session)
+      if (performance.now() - since < stepMs) continue
       await giveWay()
+      since = performance.now()
     }
     return sessions
   }

@@ -2,7 +2,7 @@ import type { LiveSession } from '../live-session.ts'
 
 /** What became of the runs that a former process has left: how many of each. */
 export interface TakenUpRuns {
-  /** They go on, and count as handed over by a process that has ended in order, or as cut by one that has not. */
+  /** They go on. */
   readonly resumed: number
   /** A person is asked whether they shall go on. */
   readonly asked: number

@@ -208,7 +208,7 @@ export class RunControl {
     try {
       plan.onEnd?.(run.state)
     } catch (cause) {
-      this.#state.around.onDefect(cause)
+      this.#state.around.onDefect(cause, { run_id: run.id })
     }
     this.#goOn(run, last.reason)
   }
@@ -218,7 +218,7 @@ export class RunControl {
     try {
       return await toolsRun(this.#state, run.state)
     } catch (cause) {
-      if (!(cause instanceof Refusal)) this.#state.around.onDefect(cause)
+      if (!(cause instanceof Refusal)) this.#state.around.onDefect(cause, { run_id: run.id })
       return []
     }
   }
