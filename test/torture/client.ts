@@ -77,7 +77,7 @@ export class Client {
   async create(): Promise<void> {
     const { diary, wire, onCreated } = this.#stage
     const title = diary.name('session')
-    const { outcome, text } = this.#hear(await wire.send('POST', '', this.#ask({ title })))
+    const { outcome, text } = this.#hear(await wire.send('POST', '/sessions', this.#ask({ title })))
     const created = outcome === 'accepted' ? parsed(Created, text) : undefined
     if (created !== undefined) onCreated(diary.created(created.id, title))
     else if (outcome !== 'refused') diary.createdPerhaps(title)
@@ -122,7 +122,7 @@ export class Client {
     const text = diary.name('stream')
     const goesOn = mayLeave && random.chance(0.4)
     const most = mayLeave && random.chance(0.3) ? random.between(1, 100) : Number.POSITIVE_INFINITY
-    const path = `/${session.id}/agent/${agent}${goesOn ? '?on_disconnect=continue' : ''}`
+    const path = `/sessions/${session.id}/agent/${agent}${goesOn ? '?on_disconnect=continue' : ''}`
     return session.say({ kind: 'run', text }, async () => {
       const body = await wire.open('POST', path, this.#ask({ messages: [{ content: text }] }, mayLeave))
       if (isAnswer(body)) return this.#hear(body, session)
@@ -219,7 +219,7 @@ export class Client {
     headers?: Record<string, string>,
   ): Promise<Answer> {
     const ask = { ...this.#ask(body), ...(headers === undefined ? {} : { headers }) }
-    return this.#hear(await this.#stage.wire.send(method, `/${session.id}${path}`, ask), session)
+    return this.#hear(await this.#stage.wire.send(method, `/sessions/${session.id}${path}`, ask), session)
   }
 
   /** Now and then the client hangs up before it has heard anything. */

@@ -1,7 +1,9 @@
+import { FleetDiary } from './fleet-diary.ts'
 import { SessionDiary } from './session-diary.ts'
 
 /** All that clients were told about the sessions of one database. Lives outside of the servers and outlives them. */
 export class Diary {
+  readonly fleet = new FleetDiary()
   readonly #sessions = new Map<string, SessionDiary>()
   /** Titles of sessions that were asked for without an answer. */
   readonly #lost = new Set<string>()

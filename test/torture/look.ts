@@ -1,5 +1,13 @@
 import { z } from 'zod'
-import { QueueState, Request, Run, SessionDetails, Snapshot } from '../../src/protocol/protocol.ts'
+import {
+  type FleetSession,
+  FleetSnapshot,
+  QueueState,
+  Request,
+  Run,
+  SessionDetails,
+  Snapshot,
+} from '../../src/protocol/protocol.ts'
 import { type Frame, framesOf } from '../crash/frames.ts'
 import { must } from './complaint.ts'
 import { Replay } from './replay.ts'
@@ -12,6 +20,9 @@ export interface Look {
   /** Oldest first. */
   readonly runs: readonly Run[]
   readonly open: readonly Request[]
+  readonly snapshot: Snapshot
+  /** How it is shown over all sessions. */
+  readonly fleet: FleetSession | undefined
   /** `undefined` while it never ran. */
   readonly queue: QueueState | undefined
 }
@@ -23,16 +34,19 @@ const patienceMs = 30_000
 export async function look(wire: Wire, id: string): Promise<Look> {
   const end = performance.now() + patienceMs
   for (;;) {
-    const frames = await readFrames(wire, `/${id}/events?since=0&follow=false`)
+    const frames = await readFrames(wire, `/sessions/${id}/events?since=0&follow=false`)
     const [details, runs, open, queue] = await Promise.all([
-      wire.get(`/${id}`, SessionDetails),
-      wire.get(`/${id}/runs?limit=1000`, z.array(Run)),
-      wire.get(`/${id}/requests`, z.array(Request)),
-      wire.send('GET', `/${id}/queue`),
+      wire.get(`/sessions/${id}`, SessionDetails),
+      wire.get(`/sessions/${id}/runs?limit=1000`, z.array(Run)),
+      wire.get(`/sessions/${id}/requests`, z.array(Request)),
+      wire.send('GET', `/sessions/${id}/queue`),
     ])
-    const { last_event_seq } = await wire.get(`/${id}/snapshot?messages=none`, Snapshot)
-    if (last_event_seq !== frames.length) {
-      const text = `session ${id}: the replay has ${frames.length} events, and the snapshot tells of ${last_event_seq}`
+    const { sessions } = await wire.get(`/events/snapshot?session=${id}`, FleetSnapshot)
+    const fleet = sessions.find((session) => session.id === id)
+    const snapshot = await wire.get(`/sessions/${id}/snapshot?messages=none`, Snapshot)
+    const { last_event_seq } = snapshot
+    if (last_event_seq !== frames.length || fleet?.last_event_seq !== last_event_seq) {
+      const text = `session ${id}: the replay has ${frames.length} events, the snapshot tells of ${last_event_seq}, and over all sessions is told of ${fleet?.last_event_seq}`
       must(performance.now() < end, text, id)
       continue
     }
@@ -41,6 +55,8 @@ export async function look(wire: Wire, id: string): Promise<Look> {
       details,
       runs: runs.reverse(),
       open,
+      snapshot,
+      fleet,
       queue: queue.status === 200 ? QueueState.parse(JSON.parse(queue.text)) : undefined,
     }
   }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { Request, type Run } from '../../src/protocol/protocol.ts'
 import { eventOf, type Frame } from '../crash/frames.ts'
 import { Complaint, must } from './complaint.ts'
+import { LogDiary } from './log-diary.ts'
 import { Register } from './register.ts'
 import type { Answer, Outcome } from './wire.ts'
 
@@ -30,12 +31,6 @@ export interface Stop {
   readonly run: Run | undefined
 }
 
-/** An event of a JSON page. */
-export interface Entry {
-  readonly seq: number
-  readonly event: unknown
-}
-
 const Event = z.looseObject({
   type: z.string(),
   run_id: z.string().optional(),
@@ -47,8 +42,9 @@ const Event = z.looseObject({
 const mostNotes = 2000
 
 /** All that clients said to one session, and were told and shown by it. Outlives the servers. */
-export class SessionDiary {
+export class SessionDiary extends LogDiary {
   readonly id: string
+  readonly query = ''
   readonly title: Register<string>
   readonly starred = new Register(false)
   /** The pattern that the session's permissions allow; empty when there is none. */
@@ -60,29 +56,24 @@ export class SessionDiary {
   readonly started = new Map<string, number>()
   /** Questions that were shown and not shown to be settled. */
   readonly open = new Map<string, Request>()
-  /** Beginnings of frames whose rest never came. */
-  readonly torn: Frame[] = []
-  readonly pages: Entry[] = []
   /** `asked` without an answer leaves open whether it is gone. */
   deletion: 'no' | 'asked' | 'told' = 'no'
   running: string | undefined
   readonly #delivered = new Set<string>()
-  readonly #frames = new Map<number, string>()
   readonly #notes: string[] = []
-  #changed = Promise.withResolvers<void>()
 
   constructor(id: string, title: string) {
+    super()
     this.id = id
     this.title = new Register(title)
   }
 
-  get frames(): ReadonlyMap<number, string> {
-    return this.#frames
+  get path(): string {
+    return `/sessions/${this.id}/events`
   }
 
-  /** Resolves with the next frame that somebody is shown. */
-  get changed(): Promise<void> {
-    return this.#changed.promise
+  get isGone(): boolean {
+    return this.deletion === 'told'
   }
 
   /** Inputs that may be in the queue. */
@@ -97,24 +88,6 @@ export class SessionDiary {
   note(text: string): void {
     this.#notes.push(`${new Date().toISOString().slice(14)} ${text}`)
     if (this.#notes.length > mostNotes) this.#notes.shift()
-  }
-
-  /** Takes down a frame that somebody was shown; complains when somebody was shown another one under its seq. */
-  show(frame: Frame): void {
-    const before = this.#frames.get(frame.seq)
-    if (before !== undefined) {
-      if (before !== frame.bytes) throw this.complaint(`seq ${frame.seq} was ${before} and is ${frame.bytes}`)
-      return
-    }
-    this.#frames.set(frame.seq, frame.bytes)
-    this.#read(frame)
-    this.#changed.resolve()
-    this.#changed = Promise.withResolvers()
-  }
-
-  /** Takes down how a stream broke off after a cursor. */
-  showRest(cursor: number, rest: string): void {
-    if (rest.startsWith('id: ')) this.torn.push({ seq: cursor + 1, bytes: rest })
   }
 
   /** Says something with a request, and takes down how that came out. */
@@ -158,7 +131,7 @@ export class SessionDiary {
     return new Complaint(`session ${this.id}: ${text}`, this.id)
   }
 
-  #read(frame: Frame): void {
+  protected read(frame: Frame): void {
     const { type, run_id, message, request } = Event.parse(eventOf(frame))
     if (type !== 'agent_choice' && type !== 'agent_choice_reasoning' && type !== 'partial_tool_call') {
       this.note(`seq ${frame.seq} ${type} ${run_id ?? ''} ${summaryOf(frame)}`)

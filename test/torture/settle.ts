@@ -37,8 +37,8 @@ interface State {
 }
 
 async function stateOf(wire: Wire, { id }: SessionDiary): Promise<State | undefined> {
-  const runs = await wire.send('GET', `/${id}/runs?limit=1`)
-  const requests = await wire.send('GET', `/${id}/requests`)
+  const runs = await wire.send('GET', `/sessions/${id}/runs?limit=1`)
+  const requests = await wire.send('GET', `/sessions/${id}/requests`)
   if (runs.status === 404 || requests.status === 404) return undefined
   const [run] = z.array(Run).parse(JSON.parse(runs.text))
   return { run, open: z.array(Request).parse(JSON.parse(requests.text)) }

@@ -10,6 +10,8 @@ export interface Answer {
   /** 0 when there was no answer. */
   readonly status: number
   readonly text: string
+  /** The path of the next page. */
+  readonly next?: string | undefined
 }
 
 export interface Ask {
@@ -67,7 +69,7 @@ export class Wire {
   async #request(method: string, path: string, ask: Ask): Promise<IncomingMessage | undefined> {
     const { body, headers, cutAfterMs } = ask
     this.requests += 1
-    const asked = request(`${this.#url}/api/sessions${path}`, {
+    const asked = request(`${this.#url}/api${path}`, {
       method,
       headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       agent: this.#agent,
@@ -107,9 +109,10 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return text
 }
 
-function answerOf({ statusCode: status = 0 }: IncomingMessage, text: string, what: string): Answer {
+function answerOf({ statusCode: status = 0, headers }: IncomingMessage, text: string, what: string): Answer {
   must(status !== 500, `${what} answered 500 ${text}`)
-  if (status < 300) return { outcome: 'accepted', status, text }
+  const next = /^<\/api([^>]+)>; rel="next"$/.exec(String(headers.link))?.[1]
+  if (status < 300) return { outcome: 'accepted', status, text, next }
   return { outcome: status === 503 && !undecided.test(text) ? 'unknown' : 'refused', status, text }
 }
 
