@@ -6,16 +6,13 @@ export interface Behaviour {
   readonly resumes: boolean
   /** Attempts of a run after which it is not taken up again. */
   readonly attempts: number
-  /** Follow-ups that were accepted start a run, also by the next process, unless the last run did not end well. */
-  readonly delivers: boolean
 }
 
 export const behaviours = {
-  resume: { flags: [], resumes: true, attempts: 3, delivers: false },
+  resume: { flags: [], resumes: true, attempts: 3 },
   interrupt: {
     flags: ['--recovery', 'interrupt'],
     resumes: false,
     attempts: 1,
-    delivers: false,
   },
 } as const satisfies Readonly<Record<string, Behaviour>>

@@ -48,7 +48,7 @@ export function checkCalls(session: SessionDiary, seen: Look, { effects }: Circu
     if (token !== undefined) checkEffect(call, token, effects.get(token) ?? 0, verdicts.get(token), fail)
   }
   const known = new Set(replay.calls.map(({ token }) => token))
-  const said = new Set(session.inputs.map(({ text }) => text))
+  const said = new Set(session.inputs.flatMap(({ texts }) => texts))
   for (const token of effects.keys()) {
     const text = readToken(token)?.text ?? ''
     if (said.has(text) && !known.has(token))

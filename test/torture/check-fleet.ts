@@ -26,7 +26,7 @@ export async function settleFleet(wire: Wire): Promise<void> {
 
 /** What readers were shown is there, the newest that was told of each session is that session, and those are all that are there. */
 export async function checkFleet(wire: Wire, { fleet, sessions }: Diary): Promise<void> {
-  const seen = await lookAtFleet(wire)
+  const seen = await lookAtFleet(wire, fleet)
   const fail = (text: string): never => {
     throw fleet.complaint(text)
   }

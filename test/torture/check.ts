@@ -47,7 +47,7 @@ export async function checkSession(
   circumstances: Circumstances,
   cursor: number,
 ): Promise<void> {
-  const seen = await look(wire, session.id)
+  const seen = await look(wire, session)
   const fail = (text: string): never => {
     throw session.complaint(text)
   }
@@ -81,10 +81,11 @@ function checkSettings(session: SessionDiary, { details, replay }: Look, fail: F
 /** The transcript is what the log tells, and each answer what its pieces were. */
 function checkTranscript({ details, replay }: Look, fail: Fail): void {
   const ids = (details.messages ?? []).map(({ id = '' }) => id)
-  const lost = replay.messageIds.filter((id) => !ids.includes(id))
-  const untold = ids.filter((id) => !replay.messageIds.includes(id))
+  const told = replay.messageIds.filter((id) => !replay.rolledBack.has(id))
+  const lost = told.filter((id) => !ids.includes(id))
+  const untold = ids.filter((id) => !told.includes(id))
   if (lost.length + untold.length > 0) fail(`the transcript lacks ${lost}, and the log does not tell of ${untold}`)
-  if (!isDeepStrictEqual(ids, replay.messageIds)) fail(`the transcript is ${ids}, and the log has ${replay.messageIds}`)
+  if (!isDeepStrictEqual(ids, told)) fail(`the transcript is ${ids}, and the log has ${told}`)
   for (const runId of replay.runIds) {
     for (const { text, reasoning, message } of utterancesIn(replay.eventsOf(runId))) {
       if (message === undefined) continue

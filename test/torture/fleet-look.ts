@@ -1,6 +1,7 @@
 import { FleetEvent, type FleetSession, FleetSnapshot } from '../../src/protocol/protocol.ts'
 import { eventOf, type Frame } from '../crash/frames.ts'
 import { must } from './complaint.ts'
+import type { LogDiary } from './log-diary.ts'
 import { readFrames } from './look.ts'
 import type { Wire } from './wire.ts'
 
@@ -17,18 +18,18 @@ const patienceMs = 30_000
 /** Pages of the snapshot are shorter than it is. */
 const pageLength = 7
 
-/** Reads everything, again when something was told meanwhile; complains when that does not end. */
-export async function lookAtFleet(wire: Wire): Promise<FleetLook> {
+/** Reads everything, again when something was told meanwhile, or shown to somebody; complains when that does not end. */
+export async function lookAtFleet(wire: Wire, shown: LogDiary): Promise<FleetLook> {
   const end = performance.now() + patienceMs
   for (;;) {
     const { sessions, next_since } = await readSnapshot(wire)
     const frames = await readFrames(wire, '/events?since=0&follow=false&children=true')
-    if (frames.length === next_since) {
+    if (frames.length === next_since && shown.head <= frames.length) {
       const events = frames.map((frame) => FleetEvent.parse(eventOf(frame)))
       const newest = new Map(events.map((event) => [event.session.id, event]))
       return { frames, newest, sessions: new Map(sessions.map((session) => [session.id, session])) }
     }
-    const text = `${frames.length} events are told over all sessions, and the snapshot goes on after ${next_since}`
+    const text = `${frames.length} events are told over all sessions, the snapshot goes on after ${next_since}, and ${shown.head} was shown`
     must(performance.now() < end, text)
   }
 }

@@ -13,6 +13,7 @@ export abstract class LogDiary {
   readonly torn: Frame[] = []
   readonly pages: Entry[] = []
   readonly #frames = new Map<number, string>()
+  #head = 0
   #changed = Promise.withResolvers<void>()
 
   /** Where the log is read. */
@@ -24,6 +25,11 @@ export abstract class LogDiary {
 
   get frames(): ReadonlyMap<number, string> {
     return this.#frames
+  }
+
+  /** The last seq that anybody was shown. */
+  get head(): number {
+    return this.#head
   }
 
   /** Resolves with the next frame that somebody is shown. */
@@ -39,6 +45,7 @@ export abstract class LogDiary {
       return
     }
     this.#frames.set(frame.seq, frame.bytes)
+    this.#head = Math.max(this.#head, frame.seq)
     this.read(frame)
     this.#changed.resolve()
     this.#changed = Promise.withResolvers()

@@ -1,20 +1,12 @@
 import { z } from 'zod'
-import { Request, type Run } from '../../src/protocol/protocol.ts'
+import { QueuedInput, Request, type Run } from '../../src/protocol/protocol.ts'
 import { eventOf, type Frame } from '../crash/frames.ts'
 import { Complaint, must } from './complaint.ts'
+import { Input, type Place } from './input.ts'
+import type { Keyed } from './keyed.ts'
 import { LogDiary } from './log-diary.ts'
 import { Register } from './register.ts'
 import type { Answer, Outcome } from './wire.ts'
-
-/** Something that was said to a session. Its text is unlike every other text. */
-export interface Input {
-  readonly kind: 'run' | 'steer' | 'followup'
-  readonly text: string
-  readonly key?: string | undefined
-  outcome: Outcome
-  /** What the client was answered. */
-  answer: string
-}
 
 /** An answer to a question. Its tag is unlike every other one. */
 export interface Verdict {
@@ -36,6 +28,7 @@ const Event = z.looseObject({
   run_id: z.string().optional(),
   message: z.unknown().optional(),
   request: z.unknown().optional(),
+  input: z.unknown().optional(),
 })
 
 /** Notes that are kept of a session, newest last. */
@@ -50,8 +43,14 @@ export class SessionDiary extends LogDiary {
   /** The pattern that the session's permissions allow; empty when there is none. */
   readonly allowed = new Register('')
   readonly inputs: Input[] = []
+  /** Messages that were shown to wait, and not shown to do so no more. */
+  readonly queue = new Map<string, QueuedInput>()
+  /** Requests that may be sent again. */
+  readonly keyed: Keyed[] = []
   readonly verdicts: Verdict[] = []
   readonly stops: Stop[] = []
+  /** Somebody has asked for the place of a run, and that it be rolled back. */
+  mayRollBack = false
   /** Runs that were told to have started, and with which seq. */
   readonly started = new Map<string, number>()
   /** Questions that were shown and not shown to be settled. */
@@ -78,7 +77,9 @@ export class SessionDiary extends LogDiary {
 
   /** Inputs that may be in the queue. */
   get waiting(): number {
-    return this.inputs.filter(({ outcome, text }) => outcome !== 'refused' && !this.#delivered.has(text)).length
+    return this.inputs.filter(({ outcome, taken, texts }) => {
+      return outcome !== 'refused' && taken !== 'told' && !texts.some((text) => this.#delivered.has(text))
+    }).length
   }
 
   get notes(): readonly string[] {
@@ -90,22 +91,23 @@ export class SessionDiary extends LogDiary {
     if (this.#notes.length > mostNotes) this.#notes.shift()
   }
 
-  /** Says something with a request, and takes down how that came out. */
-  async say(said: Pick<Input, 'kind' | 'text' | 'key'>, request: () => Promise<Answer>): Promise<Answer> {
-    const input: Input = { ...said, outcome: 'unknown', answer: '' }
+  /** Something is about to be said to it. */
+  say(text: string, place?: Place): Input {
+    const input = new Input(text, place)
     this.inputs.push(input)
-    const answer = await request()
-    input.outcome = answer.outcome
-    input.answer = `${answer.status} ${answer.text}`
-    this.note(`${said.kind} ${said.text}: ${input.answer}`)
-    return answer
+    return input
   }
 
-  /** Answers a question, and takes down how that came out; complains when it was answered before. */
-  async judge(requestId: string, tag: string, request: () => Promise<Answer>): Promise<void> {
+  /** A question is about to be answered. */
+  judge(requestId: string, tag: string): Verdict {
     const verdict: Verdict = { requestId, tag, outcome: 'unknown' }
     this.verdicts.push(verdict)
-    const { outcome, status, text } = await request()
+    return verdict
+  }
+
+  /** Takes down how an answer to a question came out; complains when another one had come out well before. */
+  decide(verdict: Verdict, { outcome, status, text }: Answer): void {
+    const { requestId, tag } = verdict
     verdict.outcome = outcome
     this.note(`answer ${tag} to ${requestId}: ${status} ${text}`)
     const accepted = this.verdicts.filter((one) => one.requestId === requestId && one.outcome === 'accepted')
@@ -132,7 +134,7 @@ export class SessionDiary extends LogDiary {
   }
 
   protected read(frame: Frame): void {
-    const { type, run_id, message, request } = Event.parse(eventOf(frame))
+    const { type, run_id, message, request, input } = Event.parse(eventOf(frame))
     if (type !== 'agent_choice' && type !== 'agent_choice_reasoning' && type !== 'partial_tool_call') {
       this.note(`seq ${frame.seq} ${type} ${run_id ?? ''} ${summaryOf(frame)}`)
     }
@@ -140,6 +142,11 @@ export class SessionDiary extends LogDiary {
     if (type === 'user_message' && typeof message === 'string') this.#delivered.add(message)
     if (type === 'stream_started') this.running = run_id
     if (type === 'stream_stopped' && this.running === run_id) this.running = undefined
+    if (type === 'input_queued' || type === 'input_updated' || type === 'input_settled') {
+      const waits = QueuedInput.parse(input)
+      if (type === 'input_settled') this.queue.delete(waits.id)
+      else this.queue.set(waits.id, waits)
+    }
     if (type !== 'request_opened' && type !== 'request_settled') return
     const question = Request.parse(request)
     if (type === 'request_settled') this.open.delete(question.id)

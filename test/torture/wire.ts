@@ -12,6 +12,8 @@ export interface Answer {
   readonly text: string
   /** The path of the next page. */
   readonly next?: string | undefined
+  /** It says that it was given before. */
+  readonly replayed?: boolean
 }
 
 export interface Ask {
@@ -112,8 +114,22 @@ async function textOf(response: IncomingMessage): Promise<string> {
 function answerOf({ statusCode: status = 0, headers }: IncomingMessage, text: string, what: string): Answer {
   must(status !== 500, `${what} answered 500 ${text}`)
   const next = /^<\/api([^>]+)>; rel="next"$/.exec(String(headers.link))?.[1]
-  if (status < 300) return { outcome: 'accepted', status, text, next }
+  if (status < 300) return { outcome: 'accepted', status, text, next, replayed: isReplayed(headers) }
   return { outcome: status === 503 && !undecided.test(text) ? 'unknown' : 'refused', status, text }
+}
+
+/** Whether an answer was given before. */
+export function isReplayed(headers: IncomingMessage['headers']): boolean {
+  return headers['idempotency-replayed'] === 'true'
+}
+
+/** What an answer says; `undefined` when it says something else, or was cut off. */
+export function parsed<T extends z.ZodType>(shape: T, text: string): z.infer<T> | undefined {
+  try {
+    return shape.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
 }
 
 export function isAnswer(value: IncomingMessage | Answer): value is Answer {

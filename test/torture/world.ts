@@ -5,7 +5,7 @@ import { writeAgents } from './agents.ts'
 import type { Behaviour } from './behaviour.ts'
 import { checkGone, checkSession, checkSessions } from './check.ts'
 import { checkFleet, settleFleet } from './check-fleet.ts'
-import { Client, type Stage } from './client.ts'
+import { Client } from './client.ts'
 import { Complaint, must } from './complaint.ts'
 import { Counter } from './counter.ts'
 import { Diary } from './diary.ts'
@@ -17,6 +17,7 @@ import { awaitEnds, endAll } from './processes.ts'
 import { Reader } from './reader.ts'
 import type { SessionDiary } from './session-diary.ts'
 import { settle } from './settle.ts'
+import type { Stage } from './voice.ts'
 
 /** No round takes as long. */
 const patienceMs = 180_000
@@ -214,12 +215,13 @@ export class World {
   async #finish(life: Life, client: Client, session: SessionDiary): Promise<void> {
     const { wire } = life
     this.#watch(life, session)
+    await client.release(session)
     while ((await settle(wire, session)) === 'waiting') {
       const open = [...session.open.keys()]
       await Promise.all(open.map((id) => client.judge(session, id, true)))
       if (open.length === 0) await session.changed
     }
-    const { outcome, status, text } = await client.stream(session, 'brief', { mayLeave: false })
+    const { outcome, status, text } = await client.finish(session)
     if (outcome !== 'accepted') throw session.complaint(`it is stuck: a run was answered ${status} ${text}`)
     await settle(wire, session)
   }
