@@ -7,7 +7,7 @@ import type { SessionDiary } from './session-diary.ts'
 
 /** A question is settled once; with the answer that was accepted, if there was one. */
 export function checkQuestions(session: SessionDiary, seen: Look, { isLast }: Circumstances, fail: Fail): void {
-  const { replay, open } = seen
+  const { whole: replay, open } = seen
   const unsettled: string[] = []
   for (const [id, { opened, settled }] of replay.asked) {
     if (settled.length > 1) fail(`request ${id} was settled ${settled.length} times`)
@@ -38,7 +38,7 @@ export function checkQuestions(session: SessionDiary, seen: Look, { isLast }: Ci
 
 /** Each call has one result, and took effect as often as that, its verdict and its rule say. */
 export function checkCalls(session: SessionDiary, seen: Look, { effects }: Circumstances, fail: Fail): void {
-  const { replay, runs } = seen
+  const { whole: replay, runs } = seen
   const verdicts = verdictsByToken(replay)
   for (const call of replay.calls) {
     const { id, runId, token, results } = call

@@ -56,13 +56,22 @@ export function checkTold(seen: Look, fail: Fail): void {
     starred: details.starred,
     run_id: running,
     status: open.length > 0 ? 'waiting_for_person' : running === undefined ? 'idle' : 'running',
-    open_requests: open.map(({ id }) => id),
+    open_requests: open.map(({ id }) => id).sort(),
     input_tokens: details.input_tokens,
     output_tokens: details.output_tokens,
     cost: snapshot.cost,
   }
   const { title, starred, run_id, status, open_requests, input_tokens, output_tokens, cost } = fleet
-  const told = { title, starred, run_id, status, open_requests, input_tokens, output_tokens, cost }
+  const told = {
+    title,
+    starred,
+    run_id,
+    status,
+    open_requests: open_requests.toSorted(),
+    input_tokens,
+    output_tokens,
+    cost,
+  }
   if (!isDeepStrictEqual(told, is))
     fail(`over all sessions was told ${JSON.stringify(told)}, and it is ${JSON.stringify(is)}`)
 }

@@ -35,7 +35,7 @@ export function checkRuns(session: SessionDiary, seen: Look, { behaviour, isLast
   }
 }
 
-function checkRun(session: SessionDiary, { replay }: Look, run: Run, behaviour: Behaviour, fail: Fail): void {
+function checkRun(session: SessionDiary, { replay, whole }: Look, run: Run, behaviour: Behaviour, fail: Fail): void {
   const { run_id, status, reason, first_seq, last_seq } = run
   const events = replay.eventsOf(run_id)
   const begins = replay.count(run_id, 'stream_started')
@@ -51,14 +51,15 @@ function checkRun(session: SessionDiary, { replay }: Look, run: Run, behaviour: 
   if (last?.type !== 'stream_stopped' || last.seq !== last_seq || last.reason !== reason) {
     fail(`run ${run_id} ended with ${reason} at ${last_seq}, and in the log with ${JSON.stringify(last)}`)
   }
-  checkRollback(session, replay, run, fail)
-  const excuse = excuseFor(session, run, replay.count(run_id, 'run_recovered'), behaviour)
+  checkRollback(session, whole, run, fail)
+  const excuse = excuseFor(session, run, replay, behaviour)
   if (excuse !== undefined) fail(`run ${run_id} ended as ${reason}, but ${excuse}`)
 }
 
 /** What has left the conversation is what the run has added to it, and it says which tools it had begun. */
-function checkRollback(session: SessionDiary, replay: Replay, run: Run, fail: Fail): void {
-  const events = replay.eventsOf(run.run_id)
+function checkRollback(session: SessionDiary, whole: Replay, run: Run, fail: Fail): void {
+  const { run_id } = run
+  const events = whole.events.filter((event) => event.run_id === run_id || event.root_run_id === run_id)
   const told = events.filter(({ type }) => type === 'run_rolled_back').map((event) => RolledBack.parse(event))
   const [rollback] = told
   if (told.length !== (run.rolled_back === true ? 1 : 0))
@@ -75,7 +76,7 @@ function checkRollback(session: SessionDiary, replay: Replay, run: Run, fail: Fa
 }
 
 /** Why a run cannot have ended as it did; `undefined` when it can. */
-function excuseFor(session: SessionDiary, run: Run, recoveries: number, behaviour: Behaviour): string | undefined {
+function excuseFor(session: SessionDiary, run: Run, replay: Replay, behaviour: Behaviour): string | undefined {
   const { reason, agent, trigger, on_disconnect, error } = run
   const isBound = trigger === 'stream' && on_disconnect !== 'continue'
   if (reason === 'canceled') {
@@ -83,9 +84,19 @@ function excuseFor(session: SessionDiary, run: Run, recoveries: number, behaviou
     return asked ? undefined : 'nobody asked for a stop'
   }
   if (reason === 'error' && agent !== 'faulty') {
-    const tired = error?.code === 'attempts_exhausted' && recoveries >= behaviour.attempts - 1
+    const tired =
+      error?.code === 'attempts_exhausted' && replay.count(run.run_id, 'run_recovered') >= behaviour.attempts - 1
     return tired ? undefined : `its agent does not fail: ${JSON.stringify(error)}`
   }
-  if (reason === 'interrupted' && behaviour.resumes && !isBound) return 'it belongs to no connection'
+  if (reason === 'interrupted' && behaviour.resumes && !isBound && !isGivenUp(run, replay))
+    return 'it belongs to no connection, and nobody has given it up'
   return undefined
+}
+
+/** A person has said that a run shall not go on. */
+function isGivenUp({ run_id }: Run, { asked }: Replay): boolean {
+  return [...asked.values()].some(({ opened, settled: [end] }) => {
+    const isRejected = end?.answer !== undefined && 'confirmation' in end.answer && end.answer.confirmation === 'reject'
+    return opened.run_id === run_id && opened.content.kind === 'recovery' && isRejected
+  })
 }

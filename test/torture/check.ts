@@ -7,6 +7,7 @@ import { checkTold } from './check-fleet.ts'
 import { checkInputs } from './check-inputs.ts'
 import { checkRuns } from './check-runs.ts'
 import { checkShown } from './check-shown.ts'
+import { checkTasks } from './check-tasks.ts'
 import type { Circumstances, Fail } from './circumstances.ts'
 import { must } from './complaint.ts'
 import type { Diary } from './diary.ts'
@@ -51,13 +52,13 @@ export async function checkSession(
   const fail = (text: string): never => {
     throw session.complaint(text)
   }
-  checkShown(session, seen.replay.frames, fail)
-  for (const frame of seen.replay.frames) session.show(frame)
+  checkShown(session, seen.frames, fail)
+  for (const frame of seen.frames) session.show(frame)
   const rest = await readFrames(wire, `/sessions/${session.id}/events?follow=false`, {
     'last-event-id': String(cursor),
   })
   const same = rest.map(({ bytes }) => bytes).join('')
-  const whole = seen.replay.frames.slice(cursor, cursor + rest.length)
+  const whole = seen.frames.slice(cursor, cursor + rest.length)
   if (cursor > 0 && same !== whole.map(({ bytes }) => bytes).join('')) fail(`what follows ${cursor} is not what it was`)
   checkSettings(session, seen, fail)
   checkTold(seen, fail)
@@ -66,6 +67,7 @@ export async function checkSession(
   checkInputs(session, seen, circumstances, fail)
   checkQuestions(session, seen, circumstances, fail)
   checkCalls(session, seen, circumstances, fail)
+  await checkTasks(wire, seen, fail)
 }
 
 function checkSettings(session: SessionDiary, { details, replay }: Look, fail: Fail): void {
@@ -79,7 +81,7 @@ function checkSettings(session: SessionDiary, { details, replay }: Look, fail: F
 }
 
 /** The transcript is what the log tells, and each answer what its pieces were. */
-function checkTranscript({ details, replay }: Look, fail: Fail): void {
+function checkTranscript({ details, whole: replay }: Look, fail: Fail): void {
   const ids = (details.messages ?? []).map(({ id = '' }) => id)
   const told = replay.messageIds.filter((id) => !replay.rolledBack.has(id))
   const lost = told.filter((id) => !ids.includes(id))

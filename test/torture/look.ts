@@ -7,9 +7,10 @@ import {
   Request,
   Run,
   SessionDetails,
+  SessionSummary,
   Snapshot,
 } from '../../src/protocol/protocol.ts'
-import { type Frame, framesOf } from '../crash/frames.ts'
+import { eventOf, type Frame, framesOf } from '../crash/frames.ts'
 import { must } from './complaint.ts'
 import { Replay } from './replay.ts'
 import type { SessionDiary } from './session-diary.ts'
@@ -17,6 +18,10 @@ import { isAnswer, type Wire } from './wire.ts'
 
 /** All that a client can read of a session, at one point in time. */
 export interface Look {
+  readonly frames: readonly Frame[]
+  /** What happened in it and in all that worked for it. */
+  readonly whole: Replay
+  /** What happened in itself. */
   readonly replay: Replay
   readonly details: SessionDetails
   /** Oldest first. */
@@ -25,6 +30,8 @@ export interface Look {
   readonly snapshot: Snapshot
   /** How it is shown over all sessions. */
   readonly fleet: FleetSession | undefined
+  /** Ids of the sessions that carried out tasks for it. */
+  readonly children: readonly string[]
   /** All that was ever accepted to wait. */
   readonly inputs: readonly QueuedInput[]
   /** `undefined` while it never ran. */
@@ -40,10 +47,11 @@ export async function look(wire: Wire, shown: SessionDiary): Promise<Look> {
   const end = performance.now() + patienceMs
   for (;;) {
     const frames = await readFrames(wire, `/sessions/${id}/events?since=0&follow=false`)
-    const [details, runs, open, inputs, queue] = await Promise.all([
+    const [details, runs, open, children, inputs, queue] = await Promise.all([
       wire.get(`/sessions/${id}`, SessionDetails),
       wire.get(`/sessions/${id}/runs?limit=1000`, z.array(Run)),
       wire.get(`/sessions/${id}/requests`, z.array(Request)),
+      wire.get(`/sessions/${id}/children`, z.array(SessionSummary)),
       wire.get(`/sessions/${id}/inputs?state=all&limit=1000`, z.array(QueuedInput)),
       wire.send('GET', `/sessions/${id}/queue`),
     ])
@@ -57,10 +65,13 @@ export async function look(wire: Wire, shown: SessionDiary): Promise<Look> {
       continue
     }
     return {
-      replay: new Replay(frames),
+      frames,
+      whole: new Replay(frames),
+      replay: new Replay(frames.filter((frame) => eventOf(frame).session_id === id)),
       details,
       runs: runs.reverse(),
       open,
+      children: children.map((child) => child.id),
       inputs,
       snapshot,
       fleet,

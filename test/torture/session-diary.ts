@@ -25,6 +25,7 @@ export interface Stop {
 
 const Event = z.looseObject({
   type: z.string(),
+  session_id: z.string(),
   run_id: z.string().optional(),
   message: z.unknown().optional(),
   request: z.unknown().optional(),
@@ -134,13 +135,13 @@ export class SessionDiary extends LogDiary {
   }
 
   protected read(frame: Frame): void {
-    const { type, run_id, message, request, input } = Event.parse(eventOf(frame))
+    const { type, session_id, run_id, message, request, input } = Event.parse(eventOf(frame))
     if (type !== 'agent_choice' && type !== 'agent_choice_reasoning' && type !== 'partial_tool_call') {
       this.note(`seq ${frame.seq} ${type} ${run_id ?? ''} ${summaryOf(frame)}`)
     }
     if (type === 'session_exited') this.deletion = 'told'
     if (type === 'user_message' && typeof message === 'string') this.#delivered.add(message)
-    if (type === 'stream_started') this.running = run_id
+    if (type === 'stream_started' && session_id === this.id) this.running = run_id
     if (type === 'stream_stopped' && this.running === run_id) this.running = undefined
     if (type === 'input_queued' || type === 'input_updated' || type === 'input_settled') {
       const waits = QueuedInput.parse(input)

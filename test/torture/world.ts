@@ -96,14 +96,14 @@ export class World {
     this.#story.push(`${new Date().toISOString().slice(14)} ${text}`)
   }
 
-  #start(grace: string): Life {
+  #start(grace: string, asks = false): Life {
     const { program, folder, name, behaviour } = this.#options
     this.#lives += 1
     const life = new Life({
       program,
       folder,
       name: `${name}-${this.#lives}`,
-      flags: ['--shutdown-grace', grace, ...behaviour.flags],
+      flags: ['--shutdown-grace', grace, ...behaviour.flags, ...(asks ? ['--recovery', 'ask'] : [])],
     })
     this.#life = life
     return life
@@ -111,10 +111,11 @@ export class World {
 
   /** Answers whether the server lived to see any load. */
   async #round(): Promise<boolean> {
-    const { random, figures } = this.#options
+    const { random, figures, behaviour } = this.#options
     const fault = chooseFault(random)
-    const life = this.#start(random.chance(0.5) ? '1s' : '4s')
-    this.#tell(`${life.name} (${life.pid}): ${JSON.stringify(fault)}`)
+    const asks = behaviour.asks && random.chance(0.2)
+    const life = this.#start(random.chance(0.5) ? '1s' : '4s', asks)
+    this.#tell(`${life.name} (${life.pid})${asks ? ' asks' : ''}: ${JSON.stringify(fault)}`)
     let inflicting = fault.atStart ? this.#inflict(fault, life) : undefined
     const wire = await life.listening()
     this.#tell(`${life.name} listens`)
