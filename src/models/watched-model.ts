@@ -1,5 +1,6 @@
 import type { LanguageModel, ModelPart, ModelRequest } from './language-model.ts'
 import { ModelFailure } from './model-failure.ts'
+import { Silence } from './silence.ts'
 
 /**
  * A model whose calls fail as `idle` when it sends nothing for so many milliseconds; `Infinity` is never. Such a call is
@@ -23,7 +24,7 @@ async function* watched(
     for (;;) {
       const step = await within(parts.next(), silenceMs)
       isSilent = step === undefined
-      if (step === undefined) throw silence(model, silenceMs)
+      if (step === undefined) throw silent(model, silenceMs)
       if (step.done === true) return
       yield step.value
     }
@@ -37,16 +38,16 @@ async function* watched(
 /** The time runs only while it is waited: a reader that takes long over what has come is not the sender's silence. */
 async function within<T>(work: Promise<T>, milliseconds: number): Promise<T | undefined> {
   const late = Promise.withResolvers<undefined>()
-  const timer = setTimeout(() => late.resolve(undefined), milliseconds)
+  const silence = new Silence(milliseconds, () => late.resolve(undefined))
   work.catch(() => {})
   try {
     return await Promise.race([work, late.promise])
   } finally {
-    clearTimeout(timer)
+    silence.end()
   }
 }
 
-function silence({ ref }: LanguageModel, silenceMs: number): ModelFailure {
+function silent({ ref }: LanguageModel, silenceMs: number): ModelFailure {
   const text = `The model ${ref} sent nothing for ${silenceMs / 1000} s.`
   return new ModelFailure(text, { reason: 'idle', retryable: true })
 }
