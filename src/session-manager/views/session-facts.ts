@@ -153,16 +153,15 @@ function taskActivity({ session_id, agent, since }: TaskFact): Activity {
   return { kind: 'task', since, name: agent, session_id }
 }
 
-function ownActivity(doing: Doing, { activity, limits }: Facts, awaited: boolean): Activity {
+function ownActivity(doing: Doing, { activity, limits, isDraining }: Facts, awaited: boolean): Activity {
   const { kind, since, heard, name, tool_call_id } = doing
   const { modelMs = Infinity, toolMs = Infinity } = activity?.patience ?? {}
   // A call that waits for somebody else may be silent meanwhile.
   const silence = { model: modelMs, tool: awaited ? Infinity : toolMs, hook: Infinity }
   const isQuiet = kind === 'starting' || kind === 'step'
-  const deadline = timeAfter(
-    (isQuiet ? activity?.heard : heard) ?? since,
-    isQuiet ? limits.runSilenceMs : silence[kind],
-  )
+  // While the process ends, a run that waits for the next one is silent.
+  const runMs = isDraining ? Infinity : limits.runSilenceMs
+  const deadline = timeAfter((isQuiet ? activity?.heard : heard) ?? since, isQuiet ? runMs : silence[kind])
   return {
     kind,
     since: since.at,
