@@ -269,3 +269,4 @@ export interface Agents {
 
 export { recallText } from './recall.ts'
 export { RunFailure } from './run-failure.ts'
+export { leftEffect, toolMessage, unknownEffect } from './tool-message.ts'

@@ -1,11 +1,12 @@
 import { type ForeignEvent, type Recovery, type RecoveryCause, Request, type Run } from '../../protocol/protocol.ts'
-import type { Resumption } from '../../runtime/runtime.ts'
+import { type Resumption, unknownEffect } from '../../runtime/runtime.ts'
 import type { SessionRecord } from '../../store/store.ts'
 import { applyRules } from '../inputs/queue-rules.ts'
 import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
 import { EndsBelow } from './ends-below.ts'
+import type { OpenCalls } from './open-calls.ts'
 import { type RunPast, runPast } from './run-past.ts'
 
 /** What becomes of a run that is stored as running although nothing drives it: the process that did is gone. */
@@ -65,6 +66,7 @@ export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const past = runPast(state, run)
   tellBelow(state, past.below)
   closePartial(state, run, past)
+  past.openCalls.close(state, run_id, unknownEffect)
   state.skipCompaction(run_id)
   const { reason, status, error } = endings[ending]
   if (error !== undefined) {
@@ -129,13 +131,14 @@ export function takeUp(state: SessionState, run: Run): TakenUp {
   state.requests.restore(run_id, state.around.store.requests(state.id, 'all'))
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
-  return { run: now, past, endsBelow, cause }
+  return { run: now, past, openCalls: past.openCalls, endsBelow, cause }
 }
 
 /** A run as it goes on, what it had done, and why it was left. */
 export interface TakenUp {
   readonly run: Run
   readonly past: Resumption
+  readonly openCalls: OpenCalls
   /** Of tasks that go on. */
   readonly endsBelow: EndsBelow
   readonly cause: RecoveryCause

@@ -7,6 +7,7 @@ import type { ActiveRun } from './active-run.ts'
 export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeEvent): void {
   run.activity.take(event)
   run.safePoint.note(event)
+  run.openCalls.note(event)
   // Whatever was open has been asked again by now, or never will be.
   if (run.past !== undefined && run.safePoint.isAnswering) state.requests.expireOrphans('asker_gone', () => true)
   switch (event.type) {
