@@ -49,10 +49,10 @@ export class SessionInputs {
     await this.#state.recorder.settled()
   }
 
-  /** Starts a run with follow-ups that a former process was about to start one with, where runs are taken up. */
+  /** Starts a run with follow-ups that were about to start one before the session was loaded again, where runs are taken up. */
   goOn(): void {
     const { record, around, queue } = this.#state
-    if (this.#control.current !== undefined) return
+    if (!this.#control.isIdle) return
     if ((record.recovery ?? around.recovery.recovery) === 'resume') this.#control.startQueued()
     else applyRules(queue, 'interrupted')
   }
