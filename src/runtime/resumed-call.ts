@@ -1,9 +1,7 @@
 import type { Tool, ToolCall, ToolCallResult } from '../protocol/protocol.ts'
 import { unlessAborted } from '../tools/tools.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
-
-const unknownEffect =
-  'The call was interrupted: the server stopped while it went on. It is unknown whether it took effect.'
+import { unknownEffect } from './tool-message.ts'
 
 /**
  * What the model reads of a call that had begun when its process left the run, by the rule of its tool. `undefined`: it is
