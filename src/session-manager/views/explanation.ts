@@ -6,6 +6,7 @@ import type {
   StateReason,
   WayOut,
 } from '../../protocol/protocol.ts'
+import type { Recovering } from '../runs/run-activity.ts'
 import { deadlineText, questionsText } from './question-text.ts'
 import { activitiesOf, type Facts, reasonOf } from './session-facts.ts'
 import {
@@ -179,10 +180,39 @@ export const sayings: Readonly<Record<StateReason, Words>> = {
   recovering: {
     state: 'recovering',
     since: sinceThe('recovering'),
-    message: ({ run }, since) =>
-      `What carried it out has crashed or was restarted, and the run is taken up again since ${since}: attempt ${run?.attempt ?? 1}.`,
-    endsWhen: (facts) => [comes('retry', 'the run goes on'), cancel(facts)],
+    message: (facts, since) =>
+      `Its process is gone, or could not commit any more. The run is taken up again since ${since}, as attempt ${facts.run?.attempt ?? 1}, ${recoveries[step(facts)].message(facts)}.`,
+    endsWhen: (facts) => [recoveries[step(facts)].end(facts), cancel(facts)],
   },
+}
+
+function step({ activity }: Case): Recovering['waitsFor'] {
+  return activity?.recovering?.waitsFor ?? 'turn'
+}
+
+/** What a run waits for that is taken up again. */
+const recoveries: Readonly<Record<Recovering['waitsFor'], { message(facts: Case): string; end(facts: Case): WayOut }>> =
+  {
+    pause: {
+      message: (facts) => `which begins at ${retryAt(facts)}`,
+      end: (facts) => comes('retry', `the run goes on, at ${retryAt(facts)}`),
+    },
+    slot: {
+      message: () => 'and cannot go on yet: as many go on as the server allows',
+      end: () => comes('free_slot', 'another run has ended'),
+    },
+    turn: {
+      message: () => 'and waits for its turn among all that go on',
+      end: () => comes('retry', 'the run goes on'),
+    },
+    agent: {
+      message: () => 'and its agent is being opened',
+      end: () => comes('agent_opens', 'the agent is open'),
+    },
+  }
+
+function retryAt({ activity }: Case): string {
+  return activity?.recovering?.until ?? 'any moment'
 }
 
 function leaving(facts: Case): readonly WayOut[] {

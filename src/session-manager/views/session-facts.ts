@@ -132,7 +132,10 @@ export function activitiesOf(facts: Facts): readonly Activity[] {
     return [{ kind: 'stopping', since: leaving.since.at, ...(deadline && { deadline }) }, ...background]
   }
   const asked = requests.map(requestActivity)
-  if (recovering !== undefined) return [...asked, { kind: 'recovering', since: recovering.at }, ...background]
+  if (recovering !== undefined) {
+    const { since, until } = recovering
+    return [...asked, { kind: 'recovering', since: since.at, ...(until && { retry_at: until }) }, ...background]
+  }
   const awaited = asked.length > 0 || tasks.some(({ isWaitedFor }) => isWaitedFor)
   const isAsked = (id: string | undefined): boolean => asked.some(({ tool_call_id }) => id && tool_call_id === id)
   const own = activity.doing.filter(({ kind, tool_call_id }) =>
