@@ -86,7 +86,10 @@ class ToolWatch {
   }
 
   #onSilent(): void {
-    if (this.#holds > 0) return this.hear()
+    if (this.#holds > 0) {
+      this.hear()
+      return
+    }
     const reason = new CallFailure('the call was silent for too long')
     this.#silence.end()
     this.#silent.abort(reason)

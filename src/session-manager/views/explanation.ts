@@ -181,7 +181,7 @@ export const sayings: Readonly<Record<StateReason, Words>> = {
     state: 'recovering',
     since: sinceThe('recovering'),
     message: (facts, since) =>
-      `Its process is gone, or could not commit any more. The run is taken up again since ${since}, as attempt ${facts.run?.attempt ?? 1}, ${recoveries[step(facts)].message(facts)}.`,
+      `What carried it out has crashed, was restarted or could not commit any more. The run is taken up again since ${since}, as attempt ${facts.run?.attempt ?? 1}, ${recoveries[step(facts)].message(facts)}.`,
     endsWhen: (facts) => [recoveries[step(facts)].end(facts), cancel(facts)],
   },
 }
