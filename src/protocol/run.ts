@@ -70,6 +70,8 @@ export const Run = z.object({
   last_seq: z.number().int().optional(),
   started_at: z.string(),
   ended_at: z.string().optional(),
+  /** It goes on, and what it did leaves the conversation with its end, in whatever process that comes. */
+  rolls_back: z.boolean().optional(),
   /** What it did has left the conversation. */
   rolled_back: z.boolean().optional(),
   usage: Usage,

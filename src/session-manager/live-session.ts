@@ -5,7 +5,7 @@ import { Gate } from './inputs/gate.ts'
 import { Intake } from './inputs/intake.ts'
 import { SessionInputs } from './inputs/session-inputs.ts'
 import { SessionAnswers } from './requests/session-answers.ts'
-import type { ActiveRun } from './runs/active-run.ts'
+import { type ActiveRun, canceledRun } from './runs/active-run.ts'
 import { causeOf, endLeftRun, type Fate, fateOf, takeUp } from './runs/left-run.ts'
 import { compactAgain, readyAgain } from './runs/resumption.ts'
 import { RunControl } from './runs/run-control.ts'
@@ -18,7 +18,7 @@ import { SessionState } from './state/session-state.ts'
 import type { SessionTally } from './state/session-tally.ts'
 import type { Surroundings } from './state/surroundings.ts'
 import type { Parent } from './tasks/running-task.ts'
-import type { SessionTasks } from './tasks/session-tasks.ts'
+import { isTask, parentStopped, type SessionTasks } from './tasks/session-tasks.ts'
 import { SessionViews } from './views/session-views.ts'
 import { settledWithin } from './wait.ts'
 
@@ -209,6 +209,12 @@ export class LiveSession {
     return this.#gate.left()
   }
 
+  /** Resolves when no run goes on, and that is committed; rejects when it cannot be. */
+  async stopped(): Promise<void> {
+    await this.left()
+    await this.#state.recorder.settled()
+  }
+
   /** Leaves the run to the next process. What was recorded before is still committed. */
   stopRecording(): void {
     this.#control.handOver()
@@ -227,14 +233,15 @@ export class LiveSession {
   }
 
   /** Goes on with a run that a former process has left, or ends it. */
-  #takeUp(left: Run): void {
+  #takeUp(stored: Run): void {
     const { above, around, record } = this.#state
-    const task = above?.tasks.expect(this, left)
+    const task = above?.tasks.expect(this, stored)
+    const left = task?.isRolledBack === true ? canceledRun(stored, parentStopped) : stored
     if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
-    const isLost = task === undefined && (left.trigger === 'delegation' || left.trigger === 'background')
+    const isLost = task === undefined && isTask(left) && left.canceled === undefined
     const cause = causeOf(left, around.cutByStore)
     around.cutByStore.delete(left.run_id)
-    const fate = isLost ? 'interrupted' : fateOf(left, cause, record, around.recovery)
+    const fate = isLost ? 'interrupted' : fateOf(left, cause, record, around)
     this.#found = fate
     if (fate !== 'resume' && fate !== 'ask') {
       const ended = endLeftRun(this.#state, left, fate)

@@ -10,7 +10,9 @@ const step = { segments: 128, sessions: 64, rows: 256, pages: 256 } as const
 const records = {
   runs: `json_extract(record, '$.ended_at')`,
   requests: `json_extract(record, '$.settled_at')`,
-  inputs: `iif(state = 'queued', NULL, json_extract(record, '$.created_at'))`,
+  // Those of earlier versions do not say when they were settled.
+  inputs: `iif(state IN ('queued', 'held'), NULL,
+    coalesce(json_extract(record, '$.settled_at'), json_extract(record, '$.created_at')))`,
 } as const
 
 /** A segment that has its place. */

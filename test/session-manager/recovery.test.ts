@@ -141,6 +141,28 @@ describe.each(backends)('recovery over $over', (backend) => {
     },
   )
 
+  it('waits for the end of a run until that is committed, whatever becomes of the commit (M4)', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { manager, store, puppet } = built
+    const { id, runId, run } = await running(built)
+    store.hold()
+    store.fail('refused')
+    await run.end()
+    let isOver = false
+    const stopped = manager.waitStopped(id, patience).then((all) => {
+      isOver = all
+    })
+    for (let ticks = 0; ticks < 20; ticks += 1) await new Promise(setImmediate)
+    expect(isOver).toBe(false)
+    store.release()
+    const again = await puppet.next()
+    expect(isOver).toBe(false)
+    await again.end()
+    await stopped
+    expect(isOver).toBe(true)
+    expect(store.run(id, runId)?.status).toBe('completed')
+  })
+
   it('starts no second run before the one of a failed commit has left (M1)', async () => {
     const puppet = new Puppet({ stubborn: true })
     const built = await house({ puppet })

@@ -20,7 +20,9 @@ export class SessionMap {
   readonly #around: Surroundings
   readonly #loaded = new Map<string, LiveSession>()
   readonly #sweeper: NodeJS.Timeout
-  /** The next look for runs whose commit has failed. */
+  /** Sessions that a failed commit has thrown away, and that nothing has gone on in since. */
+  readonly #lost = new Set<string>()
+  /** The next look for what a failed commit has stopped. */
   #takingUp: NodeJS.Timeout | undefined
   #isClosed = false
 
@@ -158,10 +160,12 @@ export class SessionMap {
 
   #drop(session: LiveSession): void {
     if (this.#loaded.get(session.id) === session) this.#loaded.delete(session.id)
-    if (session.isLost) this.#takeUpSoon()
+    if (!session.isLost) return
+    this.#lost.add(session.id)
+    this.#takeUpSoon()
   }
 
-  /** A run whose commit has failed goes on, also when nobody asks for its session. */
+  /** A run whose commit has failed goes on, and so does a queue that was about to start one, also when nobody asks for them. */
   #takeUpSoon(): void {
     if (this.#isClosed || this.#takingUp !== undefined) return
     this.#takingUp = setTimeout(() => void this.#takeUp(), takeUpAfterMs).unref()
@@ -172,6 +176,11 @@ export class SessionMap {
     try {
       // One that cannot be committed now is dropped, and taken up later.
       await this.takeUp()
+      for (const id of this.#lost) {
+        if (this.#around.isLeaving()) return
+        this.find(id)?.inputs.goOn()
+        this.#lost.delete(id)
+      }
     } catch (failure) {
       // What is wrong with one of them is no matter of time.
       if (!(failure instanceof Refusal)) this.#around.onDefect(failure)

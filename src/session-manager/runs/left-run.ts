@@ -5,11 +5,15 @@ import { applyRules } from '../inputs/queue-rules.ts'
 import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
+import { endedRun } from './active-run.ts'
 import { EndsBelow } from './ends-below.ts'
+import { rollBack, toolsRun } from './rollback.ts'
 import { type RunPast, runPast } from './run-past.ts'
 
 /** What becomes of a run that is stored as running although nothing drives it: the process that did is gone. */
 export type Fate = 'resume' | 'ask' | Ending
+
+type Around = Pick<SessionState['around'], 'store' | 'recovery'>
 
 type Ending = 'interrupted' | 'canceled' | 'exhausted'
 
@@ -23,6 +27,7 @@ export interface RecoveryPolicy {
 }
 
 /**
+/**
  * Why a run was left. A store that takes nothing is no fault of the run, and a process that ends before it has gone on with it
  * was not ended by it: only the death of a process that went on with it counts.
  */
@@ -31,12 +36,23 @@ export function causeOf(run: Run, cutByStore: ReadonlySet<string>): RecoveryCaus
   return cutByStore.has(run.run_id) ? 'store_failure' : 'crash'
 }
 
-/** A stop that somebody was promised is carried out; a run whose reader is gone would be one that nobody can see. */
-export function fateOf(run: Run, cause: RecoveryCause, record: SessionRecord, policy: RecoveryPolicy): Fate {
+/**
+ * A stop that somebody was promised is carried out, and so is what a person has decided; a run whose reader is gone would be
+ * one that nobody can see.
+ */
+export function fateOf(run: Run, cause: RecoveryCause, record: SessionRecord, around: Around): Fate {
+  const { store, recovery: policy } = around
   if (run.canceled !== undefined) return 'canceled'
-  if (!isTakenUp(run, record, policy)) return 'interrupted'
+  if (!isTakenUp(run, record, policy) || isDeclined(run, store)) return 'interrupted'
   if (cause === 'crash' && (run.attempt ?? 1) >= policy.attempts) return 'exhausted'
   return (record.recovery ?? policy.recovery) === 'ask' ? 'ask' : 'resume'
+}
+
+/** A person has said that it shall not go on, and the process died before it had ended. */
+function isDeclined({ run_id, session_id }: Run, store: Around['store']): boolean {
+  const asked = store.requests(session_id, 'all').filter(({ content }) => content.kind === 'recovery')
+  const answer = asked.findLast((request) => request.run_id === run_id)?.answer
+  return answer !== undefined && 'confirmation' in answer && answer.confirmation === 'reject'
 }
 
 /** Whether the next process goes on with a run, or may ask a person to. */
@@ -48,11 +64,11 @@ export function isTakenUp(run: Run, record: SessionRecord, { recovery }: Recover
 
 /**
  * Ends a run that is not taken up. What it had said becomes an item, its requests expire, and readers are told; also of
- * the tasks that worked for it, which end in their own logs too. Its queue is held.
+ * the tasks that worked for it, which end in their own logs too. Its queue is held, but for a stop, which says itself what waits.
+ * A run that was to be rolled back is.
  */
 export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const { recorder, around, id } = state
-  const { handed_over: _, ...left } = run
   const { run_id, agent_name } = run
   state.tally.recount()
   for (const open of around.store.requests(id, 'open')) {
@@ -70,9 +86,9 @@ export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
     state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })
     recorder.event({ type: 'error', error: message, code, agent_name, ...rootOf(run) }, run_id)
   }
+  if (run.rolls_back === true) rollBack(state, run, toolsRun(state, run))
   const last_seq = recorder.event({ type: 'stream_stopped', reason, agent_name, ...rootOf(run) }, run_id)
-  const ended_at = new Date().toISOString()
-  const ended: Run = { ...left, status, reason, last_seq, ended_at, ...(error && { error }) }
+  const ended = endedRun(run, { status, reason, last_seq, ...(error && { error }) })
   recorder.save({ kind: 'run.put', run: ended })
   // A stop has held what was there when it was asked for.
   if (ending !== 'canceled') applyRules(state.queue, 'interrupted')
@@ -127,7 +143,11 @@ export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): Tak
     run_id,
   )
   recorder.save({ kind: 'run.put', run: now })
-  state.requests.restore(run_id, state.around.store.requests(state.id, 'all'))
+  const requests = state.around.store.requests(state.id, 'all')
+  state.requests.restore(
+    run_id,
+    requests.filter(({ id }) => !past.used.has(id)),
+  )
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
   return { run: now, past, endsBelow }

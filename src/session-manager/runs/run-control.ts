@@ -159,12 +159,14 @@ export class RunControl {
   #makeWay(): void {
     const [run, next] = [this.#current, this.#next.first]
     if (run === undefined || next === undefined) return
-    if (next.rollsBack) run.rollsBack = true
-    if (run.isStopping) return
-    run.cancel({ by: 'client', reason: 'another run takes its place' })
-    applyRules(this.#state.queue, next.rollsBack ? 'rollback' : 'interrupt')
+    const isStopping = run.isStopping
+    if (next.rollsBack) run.rollBack()
+    if (!isStopping) {
+      run.cancel({ by: 'client', reason: 'another run takes its place' })
+      applyRules(this.#state.queue, next.rollsBack ? 'rollback' : 'interrupt')
+    }
     this.#state.recorder.save({ kind: 'run.put', run: run.state })
-    this.#abort(run)
+    if (!isStopping) this.#abort(run)
   }
 
   /** Aborts whatever goes on without telling anybody, with all that works for it, and waits until it has left. */
@@ -216,7 +218,8 @@ export class RunControl {
   /** A log that cannot be read keeps no run from its end. */
   async #toolsRun(run: ActiveRun): Promise<readonly RolledBackTool[]> {
     try {
-      return await toolsRun(this.#state, run.state)
+      await this.#state.recorder.settled()
+      return toolsRun(this.#state, run.state)
     } catch (cause) {
       if (!(cause instanceof Refusal)) this.#state.around.onDefect(cause, { run_id: run.id })
       return []
