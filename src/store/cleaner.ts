@@ -109,6 +109,7 @@ export class Cleaner {
         yield
       }
     }
+    yield* this.#shrink()
     return removed
   }
 
@@ -116,7 +117,9 @@ export class Cleaner {
   *forgetKeys(before: number): Generator<void, number> {
     const sql = `DELETE FROM idempotency_keys WHERE num IN
       (SELECT num FROM idempotency_keys WHERE created < ? ORDER BY num LIMIT ?)`
-    return yield* this.#repeat(() => this.#delete(sql, before, step.rows))
+    const removed = yield* this.#repeat(() => this.#delete(sql, before, step.rows))
+    yield* this.#shrink()
+    return removed
   }
 
   /** Removes what belonged to deleted sessions; ends with how much. */

@@ -440,15 +440,21 @@ describe('a run that goes on', () => {
     expect(await codeOf(next.manager.getSession(id))).toBe('unknown_session')
   })
 
-  it('settles what was asked and is not asked again as soon as the model answers', async () => {
+  it.each<[string, RuntimeEvent]>([
+    ['the model answers', { type: 'agent_choice', agent_name: 'root', content: 'so ' }],
+    ['the model is asked', { type: 'agent_info', agent_name: 'root', model: 'test/m', description: '' }],
+    ['its call has ended', toolResponse('c', 'unknown')],
+  ])('settles what was asked and is not asked again as soon as %s', async (_, event) => {
     const built = await house({ recovery: 'resume' })
     const { id, run } = await running(built)
-    run.ask(elicitation('where?')).catch(() => {})
+    run.ask(elicitation('where?', 'c')).catch(() => {})
     await built.manager.getRequests(id)
     const next = await built.crash()
     const again = await next.puppet.next()
     expect(await next.manager.getRequests(id)).toHaveLength(1)
-    await again.say('so ')
+    await again.tell(toolResponse('other', 'done'))
+    expect(await next.manager.getRequests(id)).toHaveLength(1)
+    await again.tell(event)
     expect(await next.manager.getRequests(id)).toEqual([])
     const settled = eventsOf(await readLog(next.manager, id), 'request_settled')
     expect(settled).toMatchObject([{ request: { state: 'expired', reason: 'asker_gone' } }])

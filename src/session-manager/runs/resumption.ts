@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises'
 import { type RecoveryCause, Refusal, type Run } from '../../protocol/protocol.ts'
 import { RunFailure } from '../../runtime/runtime.ts'
-import { thisMoment, timeAfter } from '../moment.ts'
+import { Moment, timeAfter } from '../moment.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { unlessAborted } from '../wait.ts'
 import type { ActiveRun } from './active-run.ts'
@@ -57,7 +57,7 @@ export async function readyAgain(state: SessionState, run: ActiveRun, conditions
 
 /** Leaves the others some time before a run that may have killed its process. */
 async function pause({ activity, signal }: ActiveRun, milliseconds: number): Promise<void> {
-  activity.recover('pause', timeAfter(thisMoment(), milliseconds))
+  activity.recover('pause', timeAfter(new Moment(), milliseconds))
   await wait(milliseconds, undefined, { signal })
 }
 

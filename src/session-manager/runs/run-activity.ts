@@ -1,6 +1,6 @@
 import type { ActivityKind, Message } from '../../protocol/protocol.ts'
 import type { Patience, RuntimeEvent } from '../../runtime/runtime.ts'
-import { type Moment, thisMoment } from '../moment.ts'
+import { Moment } from '../moment.ts'
 
 /** Something that a run does by itself: what it waits for of persons and tasks is known elsewhere. */
 export interface Doing {
@@ -25,7 +25,7 @@ export interface Recovering {
 export class RunActivity {
   #patience: Patience | undefined
   #recovering: Recovering | undefined
-  #phase: Doing = { kind: 'starting', since: thisMoment() }
+  #phase: Doing = { kind: 'starting', since: new Moment() }
   readonly #calls = new Map<string, Doing>()
   #hooks: readonly Doing[] = []
   #heard: Moment = this.#phase.since
@@ -65,24 +65,24 @@ export class RunActivity {
 
   /** The run was begun by a process that has left it, and is not carried out yet. */
   recover(waitsFor: Recovering['waitsFor'], until?: string): void {
-    this.#recovering = { since: this.#recovering?.since ?? thisMoment(), waitsFor, until }
+    this.#recovering = { since: this.#recovering?.since ?? new Moment(), waitsFor, until }
   }
 
   /** From now on a runtime carries it out. */
   begin(patience: Patience | undefined): void {
     this.#patience = patience
     this.#recovering = undefined
-    this.#heard = thisMoment()
+    this.#heard = new Moment()
   }
 
   /** From now on the run is expected to leave. What was said first counts. */
   leave(isStuck: boolean): void {
-    this.#left ??= { since: thisMoment(), isStuck }
+    this.#left ??= { since: new Moment(), isStuck }
   }
 
   /** Takes note of what the run tells. */
   take(event: RuntimeEvent): void {
-    this.#heard = thisMoment()
+    this.#heard = new Moment()
     switch (event.type) {
       case 'mcp_init_started':
         this.#become('starting')

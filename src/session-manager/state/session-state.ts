@@ -40,6 +40,7 @@ export class SessionState {
     this.log = createSessionLog(
       { bounds: () => store.bounds(record.id), read: (after) => store.events(record.id, after) },
       ring,
+      isNew ? 0 : undefined,
     )
     this.recorder = new Recorder(record.id, this.log, store, onLost, this.#fleet(isNew))
     this.queue = new InputQueue(record.id, isNew ? [] : store.inputs(record.id), (type, input, runId) => {
