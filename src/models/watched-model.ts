@@ -1,5 +1,6 @@
 import type { LanguageModel, ModelPart, ModelRequest } from './language-model.ts'
 import { ModelFailure } from './model-failure.ts'
+import { Silence } from './silence.ts'
 
 /**
  * A model whose calls fail as `idle` when it sends nothing for so many milliseconds; `Infinity` is never. Such a call is
@@ -24,7 +25,7 @@ async function* watched(
     for (;;) {
       const step = await patience.waitFor(parts.next())
       isSilent = step === undefined
-      if (step === undefined) throw silence(model, silenceMs)
+      if (step === undefined) throw silent(model, silenceMs)
       if (step.done === true) return
       yield step.value
     }
@@ -39,16 +40,16 @@ async function* watched(
 /** The time runs only while it is waited: a reader that takes long over what has come is not the sender's silence. */
 class Patience {
   /** One for all that is waited for: parts come so often that a timer for each would cost a good part of them. */
-  readonly #timer: NodeJS.Timeout
+  readonly #silence: Silence
   #giveUp = (): void => {}
 
   constructor(milliseconds: number) {
-    this.#timer = setTimeout(() => this.#giveUp(), milliseconds)
+    this.#silence = new Silence(milliseconds, () => this.#giveUp())
   }
 
   /** What the work resolves or rejects with, or `undefined` when that takes too long. */
   waitFor<T>(work: Promise<T>): Promise<T | undefined> {
-    this.#timer.refresh()
+    this.#silence.hear()
     return new Promise((resolve, reject) => {
       this.#giveUp = () => resolve(undefined)
       work.then(resolve, reject)
@@ -56,11 +57,11 @@ class Patience {
   }
 
   end(): void {
-    clearTimeout(this.#timer)
+    this.#silence.end()
   }
 }
 
-function silence({ ref }: LanguageModel, silenceMs: number): ModelFailure {
+function silent({ ref }: LanguageModel, silenceMs: number): ModelFailure {
   const text = `The model ${ref} sent nothing for ${silenceMs / 1000} s.`
   return new ModelFailure(text, { reason: 'idle', retryable: true })
 }

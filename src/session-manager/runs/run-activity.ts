@@ -12,10 +12,19 @@ export interface Doing {
   readonly tool_call_id?: string | undefined
 }
 
+/** A run that is taken up again, and does not go on yet. */
+export interface Recovering {
+  readonly since: Moment
+  /** Some time to pass, a slot to be free, its turn among all that are taken up, its agent to be opened. */
+  readonly waitsFor: 'pause' | 'slot' | 'turn' | 'agent'
+  /** When the time has passed, in RFC 3339. */
+  readonly until?: string | undefined
+}
+
 /** What a run does at any time, and since when, told from its events. */
 export class RunActivity {
   #patience: Patience | undefined
-  #recovering: Moment | undefined
+  #recovering: Recovering | undefined
   #phase: Doing = { kind: 'starting', since: new Moment() }
   readonly #calls = new Map<string, Doing>()
   #hooks: readonly Doing[] = []
@@ -27,8 +36,8 @@ export class RunActivity {
     return this.#patience
   }
 
-  /** Since when a run that its process has left waits to go on in this one. */
-  get recovering(): Moment | undefined {
+  /** What a run that its process has left waits for before it goes on in this one. */
+  get recovering(): Recovering | undefined {
     return this.#recovering
   }
 
@@ -55,8 +64,8 @@ export class RunActivity {
   }
 
   /** The run was begun by a process that has left it, and is not carried out yet. */
-  recover(): void {
-    this.#recovering = new Moment()
+  recover(waitsFor: Recovering['waitsFor'], until?: string): void {
+    this.#recovering = { since: this.#recovering?.since ?? new Moment(), waitsFor, until }
   }
 
   /** From now on a runtime carries it out. */

@@ -20,6 +20,8 @@ export interface RunPast extends Resumption {
   readonly partial: Message | undefined
   /** Where the log goes on after the last complete message of the run, or its beginning. */
   readonly fromSeq: number
+  /** Requests whose answer the run has acted on. */
+  readonly used: ReadonlySet<string>
   /** What was begun by tasks that worked for it, as it must be told to have ended. */
   readonly below: readonly ForeignEvent[]
 }
@@ -43,19 +45,6 @@ const Task = z.looseObject({ id: z.string() })
 /** Pieces of an answer: nearly all of a log, and nothing once the answer is there as a whole. */
 const pieces: ReadonlySet<string> = new Set(['agent_choice', 'agent_choice_reasoning', 'partial_tool_call'])
 
-/** What else tells something. */
-const telling: ReadonlySet<string> = new Set([
-  'budget_usage',
-  'message_added',
-  'request_opened',
-  'request_settled',
-  'stream_started',
-  'stream_stopped',
-  'sub_session_completed',
-  'tool_call',
-  'tool_call_response',
-])
-
 class Past {
   readonly #sessionId: string
   readonly #run: Run
@@ -64,10 +53,15 @@ class Past {
   readonly #budgets = new Map<string, BudgetUsage>()
   readonly #ends = new Map<string, ForeignEvent>()
   readonly #completed = new Set<string>()
+  readonly #used = new Set<string>()
   readonly #mark: string
   /** Of the answer that may have been cut, as they stand in the log. */
   #pieces: string[] = []
   #calls = 0
+  /** The model call that was answered last is counted. */
+  #isCounted = false
+  #isCompacting = false
+  #extended: { readonly agent: string; readonly calls: number; readonly request: string } | undefined
   #cut: string | undefined
   #fromSeq: number
 
@@ -86,6 +80,8 @@ class Past {
       partial: this.#transcript.partial,
       fromSeq: this.#fromSeq,
       calls: this.#calls,
+      extended: this.#extended,
+      used: this.#used,
       cut: this.#cut,
       begun: this.#begun,
       budgets: [...this.#budgets.values()],
@@ -96,10 +92,9 @@ class Past {
 
   /** Parses only what it must: a run may have told a million events, and nobody is answered meanwhile. */
   read(seq: number, json: string): void {
-    const type = typeOf(json)
-    if (telling.has(type)) this.#note(seq, parsed(json))
+    if (!pieces.has(typeOf(json))) this.#note(seq, parsed(json))
     // A quote inside a text is escaped, so this is the key.
-    else if (pieces.has(type) && json.includes(this.#mark)) this.#pieces.push(json)
+    else if (json.includes(this.#mark)) this.#pieces.push(json)
   }
 
   #note(seq: number, event: ForeignEvent): void {
@@ -128,6 +123,21 @@ class Past {
       case 'tool_call_response':
         this.#begun.set(textOf(event.tool_call_id), resultOf(event))
         break
+      case 'token_usage':
+        // An answer that says nothing is told by no message. What a summary has used is no answer.
+        if (!this.#isCounted && !this.#isCompacting) this.#calls += 1
+        this.#isCounted = false
+        break
+      case 'session_compaction':
+        this.#isCompacting = event.status === 'started'
+        break
+      case 'run_recovered':
+        this.#isCompacting = false
+        this.#isCounted = false
+        break
+      case 'request_settled':
+        this.#noteAnswer(Request.parse(event.request))
+        break
       case 'sub_session_completed':
         this.#completed.add(Task.parse(event.sub_session).id)
         break
@@ -146,11 +156,20 @@ class Past {
   }
 
   /** An answer that was cut before ends what was said, and is no answer. */
-  #noteMessage({ message }: Message): void {
+  #noteMessage({ agent_name, message }: Message): void {
     if (message.role !== 'assistant') return
     this.#pieces = []
     this.#begun.clear()
-    if (message.finish_reason !== 'interrupted') this.#calls += 1
+    if (message.finish_reason === 'interrupted') return
+    this.#calls += 1
+    this.#isCounted = true
+    if (this.#extended !== undefined) this.#used.add(this.#extended.request)
+    if (this.#extended?.agent !== agent_name) this.#extended = undefined
+  }
+
+  #noteAnswer({ id, agent_name: agent = '', content, answer }: Request): void {
+    if (content.kind !== 'continuation' || answer === undefined || !('confirmation' in answer)) return
+    if (answer.confirmation !== 'reject') this.#extended = { agent, calls: this.#calls, request: id }
   }
 
   /** Keeps the end of each beginning until the end itself was told. */

@@ -30,7 +30,10 @@ export class SessionState {
   constructor(record: SessionRecord, around: Surroundings, onLost: () => void, isNew: boolean) {
     const { store, ring } = around
     this.id = record.id
-    this.around = around
+    this.around = {
+      ...around,
+      onDefect: (error, place) => around.onDefect(error, { session_id: record.id, ...place }),
+    }
     this.#record = record
     this.family = new SessionFamily(this)
     this.tally = new SessionTally(this)
@@ -48,7 +51,7 @@ export class SessionState {
       stored: () => storedRequests(store, record.id),
       family: () => this.family.top.family.tree.map(({ requests }) => requests),
       usualDeadline: () => this.family.usualDeadline,
-      onDefect: (error) => around.onDefect(error),
+      onDefect: (error) => this.around.onDefect(error),
     })
   }
 
