@@ -295,12 +295,30 @@ export class LiveSession {
     )
   }
 
-  /** A commit failed: what is in memory may not be what is stored. Loaded again by the first use after its run has left. */
+  /**
+   * A commit failed: what is in memory may not be what is stored. Loaded again by the first use after its run has left. So are
+   * those that work for it, in the same breath: none finds the other as it was, and what they do goes on as after a restart.
+   */
   #throwAway(): void {
-    const gone = this.#abandon().then(() => this.#life.onGone())
-    this.#gate.close('store_unavailable', gone)
-    this.#state.log.close()
-    this.attachments.end()
+    if (this.isLost) return
+    const sessions = this.#withTasks
+    // First of all, so that no log tells what they do because this one goes.
+    for (const session of sessions) session.#state.recorder.leave()
+    const left = Promise.all(sessions.map((session) => session.#abandon()))
+    const gone = left.then(() => {
+      for (const session of sessions) session.#life.onGone()
+    })
+    for (const session of sessions) {
+      session.#gate.close('store_unavailable', gone)
+      session.#state.log.close()
+      session.attachments.end()
+    }
+  }
+
+  /** The session and all that work for it now. */
+  get #withTasks(): readonly LiveSession[] {
+    const below = this.tasks.running.flatMap(({ session }) => (session.isDeleted ? [] : session.#withTasks))
+    return [this, ...below]
   }
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { RuntimeEvent } from '../../src/runtime/runtime.ts'
+import type { Delegation, RuntimeEvent } from '../../src/runtime/runtime.ts'
 import {
   backends,
   codeOf,
@@ -69,6 +69,21 @@ async function delegated(run: PuppetRun, isBackground = false, recall = false) {
   }
   const task = await run.context.tasks.begin(delegation)
   return { task, delegation, worker, run: await worker.next() }
+}
+
+function taskOf(worker: Puppet, more: Partial<Delegation> = {}): Delegation {
+  const open = () => runtimeOf('worker', worker)
+  return { open, task: 'work', title: 'work', isBackground: false, callId: 'call', ...more }
+}
+
+/** The runs of these sessions, once they go on; the store may know others. */
+async function goneOn(puppet: Puppet, ids: readonly string[]): Promise<ReadonlyMap<string, PuppetRun>> {
+  const found = new Map<string, PuppetRun>()
+  while (!ids.every((id) => found.has(id))) {
+    const run = await puppet.next()
+    found.set(run.context.conversation, run)
+  }
+  return found
 }
 
 describe.each(backends)('a run that its process has left, over $over', (backend) => {
@@ -381,6 +396,55 @@ describe('a run whose commit has failed', () => {
     const { stops, run: ended } = await endOf(built, id, runId)
     expect([stops, ended.attempt]).toEqual([['normal'], 2])
     expect(eventsOf(await readLog(manager, id), 'run_recovered')).toHaveLength(1)
+  })
+
+  it.each([
+    { isBackground: false, what: 'that is waited for' },
+    { isBackground: true, what: 'that nobody waits for' },
+  ])('lets one $what go on when a commit of its session fails, as after a restart (M4)', async ({ isBackground }) => {
+    const worker = new Puppet()
+    const built = await house({ recovery: 'resume' })
+    const { manager, store, puppet } = built
+    const { id, runId, run } = await running(built)
+    const deep = new Puppet()
+    const open = () => runtimeOf('worker', worker)
+    const below = () => runtimeOf('deep', deep)
+    const { id: child } = await run.context.tasks.begin(taskOf(worker, { open, isBackground }))
+    const work = await worker.next()
+    const { id: deepest } = await work.context.tasks.begin(taskOf(deep, { open: below }))
+    await (await deep.next()).say('half')
+    await manager.getSession(deepest)
+    store.hold(id)
+    store.fail('refused')
+    const lost = codeOf(manager.updateSessionTitle(id, 'a title'))
+    while (store.waiting === 0) await new Promise(setImmediate)
+    store.release()
+    expect(await lost).toBe('store_unavailable')
+    await work.left
+    const back = await goneOn(puppet, isBackground ? [id, child] : [id])
+    const again = back.get(id) ?? run
+    expect((await again.context.tasks.begin(taskOf(worker, { open, isBackground }))).id).toBe(child)
+    const ended = again.context.tasks.ended(child)
+    // Nobody comes to a background task again: its session opens an agent of its own.
+    const next = back.get(child) ?? (await worker.next())
+    expect((await next.context.tasks.begin(taskOf(deep, { open: below }))).id).toBe(deepest)
+    const last = await deep.next()
+    await last.answer('deep')
+    await last.end()
+    expect(await next.context.tasks.ended(deepest)).toMatchObject({ status: 'completed', output: 'deep' })
+    await next.answer('done')
+    await next.end()
+    expect(await ended).toMatchObject({ status: 'completed', output: 'done' })
+    await again.end()
+    await manager.waitStopped(id, patience)
+    expect(await manager.getRun(id, runId)).toMatchObject({ status: 'completed', attempt: 2 })
+    for (const task of [child, deepest]) {
+      expect((await manager.getRuns(task, { limit: 9 })).entries).toMatchObject([{ status: 'completed', attempt: 2 }])
+    }
+    const log = await readLog(manager, id)
+    const completed = eventsOf(log, 'sub_session_completed').map(({ sub_session }) => sub_session.id)
+    expect(completed).toEqual(isBackground ? [child] : [deepest, child])
+    expect(built.defects).toEqual([])
   })
 })
 

@@ -1,18 +1,7 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Delegation } from '../../src/runtime/runtime.ts'
-import {
-  backends,
-  codeOf,
-  eventsOf,
-  type House,
-  patience,
-  readLog,
-  running,
-  texts,
-  typesOf,
-  useStore,
-} from './house.ts'
+import { backends, codeOf, eventsOf, patience, readLog, running, texts, typesOf, useStore } from './house.ts'
 import { added, approval, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
 
 function taskOf(worker: Puppet, more: Partial<Delegation> = {}): Delegation {
@@ -59,13 +48,6 @@ async function isPending(promise: Promise<unknown>): Promise<boolean> {
   )
   await breathe()
   return pending
-}
-
-async function loaded({ manager }: House, id: string): Promise<void> {
-  for (;;) {
-    if ((await codeOf(manager.getSession(id))) !== 'store_unavailable') return
-    await tick()
-  }
 }
 
 describe.each(backends)('Tasks, over $over', (backend) => {
@@ -122,19 +104,6 @@ describe.each(backends)('Tasks, over $over', (backend) => {
     house.store.release()
     expect(await ended).toMatchObject({ status: 'completed', output: 'done' })
     expect(run.context.tasks.background()).toMatchObject([{ status: 'completed', output: 'done' }])
-  })
-
-  test('stops those that nobody waits for when their session is lost', async () => {
-    const { house, manager, id, run } = await family()
-    const task = await handedOver(run, { isBackground: true })
-    await run.end()
-    await manager.waitStopped(id, patience)
-    house.store.fail('refused')
-    expect(await codeOf(manager.updateSessionTitle(id, 'a title'))).toBe('store_unavailable')
-    await loaded(house, id)
-    await task.run.left
-    expect(await manager.getChildren(id)).toMatchObject([{ id: task.id }])
-    expect((await manager.getRuns(task.id, { limit: 1 })).entries).toMatchObject([{ status: 'canceled' }])
   })
 
   test.each(['while it runs', 'when it rests'])('stops those far below with a session, %s', async (when) => {
