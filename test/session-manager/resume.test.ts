@@ -328,6 +328,48 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(await next.manager.waitStopped(id, patience)).toBe(true)
   })
 
+  it.each(['interrupt', 'resume'] as const)(
+    'tells once how tasks have ended whose end was committed below alone (%s)',
+    async (recovery) => {
+      const built = await house({ recovery })
+      const { manager, store } = built
+      const { id, runId, run } = await running(built)
+      const waited = await delegated(run)
+      const told = await delegated(run, true, true)
+      await told.run.end()
+      await run.context.tasks.ended(told.task.id)
+      const lost = await delegated(run, true, true)
+      await manager.getSession(id)
+      store.hold(id)
+      for (const { run: work } of [waited, lost]) {
+        await work.answer('result')
+        await work.end()
+      }
+      for (const { task } of [waited, lost]) await manager.getRuns(task.id, { limit: 1 })
+      const next = await built.crash()
+      if (recovery === 'resume') {
+        const again = await next.puppet.next()
+        const { task } = waited
+        expect((await again.context.tasks.begin(waited.delegation)).id).toBe(task.id)
+        expect(again.steering().map((text) => text.includes(lost.task.id))).toEqual([false, true])
+        await again.end()
+      }
+      await next.manager.waitStopped(id, patience)
+      const log = await readLog(next.manager, id)
+      const ends = eventsOf(log, 'sub_session_completed')
+      const ids = ends.map(({ sub_session }) => sub_session.id)
+      expect(ids.toSorted()).toEqual([waited, told, lost].map(({ task }) => task.id).toSorted())
+      expect(eventsOf(log, 'agent_switching').map(({ switching }) => switching)).toEqual([true, false])
+      const waits = await next.manager.getInputs(id)
+      const about = waits.map(({ message }) => message.content.includes(lost.task.id))
+      expect(about).toEqual(recovery === 'resume' ? [] : [false, true])
+      const [first] = ends.filter(({ sub_session }) => sub_session.id === lost.task.id)
+      const said = first?.sub_session.messages?.map(({ message }) => message?.message.content)
+      expect(said).toEqual(['work', 'result'])
+      expect(await endOf(next, id, runId)).toBeDefined()
+    },
+  )
+
   it('stops the task that it waited for when it is stopped before it comes to it again', async () => {
     const built = await resuming()
     const { id, runId, run } = await running(built)
