@@ -264,6 +264,27 @@ describe.each(backends)('Tasks, over $over', (backend) => {
     expect(await next.getSessionStatus(id)).toMatchObject({ num_messages: 3 })
   })
 
+  test.each(['above', 'below'])(
+    'count above what they have cost when the process died before that was committed %s',
+    async (where) => {
+      const { house, id, run, shown } = await family()
+      const task = await handedOver(run)
+      const deep = await handedOver(task.run)
+      const usage = { input_tokens: 1, output_tokens: 2, cached_input_tokens: 0, cached_write_tokens: 0 }
+      await deep.run.answer('kept', { usage, cost: 2 })
+      await shown()
+      house.store.hold(where === 'above' ? id : deep.id)
+      await deep.run.answer('half', { usage, cost: 4 })
+      await breathe()
+      const { manager: next } = await house.crash()
+      const { cost, spent, messages } = await next.getSessionSnapshot(id)
+      const kept = where === 'above' ? { cost: 6, tokens: 6 } : { cost: 2, tokens: 3 }
+      expect(texts(messages)).toHaveLength(where === 'above' ? 5 : 4)
+      expect([cost, spent]).toEqual([kept.cost, { ...kept, elapsed_seconds: 0 }])
+      expect((await next.getSessionSnapshot(task.id)).spent).toEqual({ ...kept, elapsed_seconds: 0 })
+    },
+  )
+
   test('find their questions as they were after an end in order, in all logs alike', async () => {
     const { house, id, run } = await family()
     const task = await handedOver(run)

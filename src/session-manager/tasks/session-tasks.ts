@@ -13,6 +13,7 @@ import type { ActiveRun, StopRequest } from '../runs/active-run.ts'
 import type { RuntimeLease } from '../runs/run-plan.ts'
 import { childRecord } from '../state/session-record.ts'
 import type { SessionState } from '../state/session-state.ts'
+import { noSpending } from '../state/spending.ts'
 import { isAnswer, lastText } from '../state/transcript.ts'
 import { toSession } from '../views/session-view.ts'
 import type { ExpectedTask, OpenTask, Parent, RunningTask } from './running-task.ts'
@@ -134,7 +135,7 @@ export class SessionTasks {
     const { callId, isBackground, recall = false, task: text } = delegation
     const origin = { run_id: run.id, call_id: callId, recall }
     const session = this.#state.around.add(childRecord(this.#state.record, delegation, origin))
-    this.#state.add({ kind: 'sub_session', session_id: session.id })
+    this.#state.add({ kind: 'sub_session', session_id: session.id, counted: { cost: 0, spent: noSpending } })
     const runtime = delegation.open()
     const switching = { switching: true, from_agent: agentOf(this.#state), to_agent: runtime.agent }
     if (!isBackground) tellSwitch(this.#state, run.id, switching)
