@@ -6,7 +6,7 @@ import { Intake } from './inputs/intake.ts'
 import { SessionInputs } from './inputs/session-inputs.ts'
 import { SessionAnswers } from './requests/session-answers.ts'
 import { type ActiveRun, canceledRun } from './runs/active-run.ts'
-import { endLeftRun, fateOf, takeUp } from './runs/left-run.ts'
+import { causeOf, endLeftRun, type Fate, fateOf, takeUp } from './runs/left-run.ts'
 import { compactAgain, readyAgain } from './runs/resumption.ts'
 import { RunControl } from './runs/run-control.ts'
 import type { RunPlan } from './runs/run-plan.ts'
@@ -52,10 +52,11 @@ export class LiveSession {
   readonly #life: SessionLife
   /** Resolves when what the last run worked with is closed. */
   #emptied: Promise<void> = Promise.resolve()
+  #found: Fate | undefined
 
   constructor(record: SessionRecord, around: Surroundings, onGone: (session: LiveSession) => void, isNew = false) {
     this.#state = new SessionState(record, around, () => this.#throwAway(), isNew)
-    this.#keeper = new RuntimeKeeper((failure) => around.onDefect(failure))
+    this.#keeper = new RuntimeKeeper((failure) => this.#state.around.onDefect(failure))
     this.#gate = new Gate(this.#state, this.attachments, () => this.#control, this.#keeper)
     this.#control = new RunControl(this.#state, async (agent) => {
       this.#state.load()
@@ -99,6 +100,11 @@ export class LiveSession {
   /** It is gone for everybody, though its run may need a moment to leave. */
   get isDeleted(): boolean {
     return this.#gate.status === 'deleting'
+  }
+
+  /** What became of a run that was found as running when the session was loaded. */
+  get found(): Fate | undefined {
+    return this.#found
   }
 
   get hasRuntime(): boolean {
@@ -234,7 +240,10 @@ export class LiveSession {
     const left = task?.isRolledBack === true ? canceledRun(stored, parentStopped) : stored
     if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
     const isLost = task === undefined && isTask(left) && left.canceled === undefined
-    const fate = isLost ? 'interrupted' : fateOf(left, record, around.recovery)
+    const cause = causeOf(left, around.cutByStore)
+    around.cutByStore.delete(left.run_id)
+    const fate = isLost ? 'interrupted' : fateOf(left, cause, record, around)
+    this.#found = fate
     if (fate !== 'resume' && fate !== 'ask') {
       const ended = endLeftRun(this.#state, left, fate)
       // Who waits for it finds it ended.
@@ -242,11 +251,10 @@ export class LiveSession {
       this.#state.family.workAlone()
       return
     }
-    const { cause, ...taken } = takeUp(this.#state, left)
+    const asks = fate === 'ask' && task?.lease === undefined
     const lease = async () => (await task?.lease)?.() ?? this.#gate.leaseCurrent()
-    const run = this.#control.resume(taken, {
-      getReady: (again) =>
-        readyAgain(this.#state, again, { asks: fate === 'ask' && task?.lease === undefined, cause, lease }),
+    const run = this.#control.resume(takeUp(this.#state, left, cause), {
+      getReady: (again) => readyAgain(this.#state, again, { asks, cause, isTask: task !== undefined, lease }),
       work: left.trigger === 'compaction' ? compactAgain(left) : undefined,
       onEnd: task?.onEnd,
     })
@@ -303,6 +311,12 @@ export class LiveSession {
   #throwAway(): void {
     if (this.isLost) return
     const sessions = this.#withTasks
+    const { store, cutByStore } = this.#state.around
+    // Where others can commit it is not the store's fault; it is never that of those who go with it.
+    for (const { current } of sessions.map(({ runs }) => runs)) {
+      if (current !== undefined && (current !== this.runs.current || !store.health().connected))
+        cutByStore.add(current.id)
+    }
     // First of all, so that no log tells what they do because this one goes.
     for (const session of sessions) session.#state.recorder.leave()
     const left = Promise.all(sessions.map((session) => session.#abandon()))

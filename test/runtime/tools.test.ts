@@ -325,7 +325,9 @@ describe('a tool that asks a person', () => {
       return { action: 'accept' as const, content: { value: 'this' } }
     }
     await carryOut(bench.runtime, begin({ answer }))
-    expect(questions).toMatchObject([{ kind: 'elicitation', message: 'Which?', mode: 'form' }])
+    expect(questions).toMatchObject([
+      { kind: 'elicitation', message: 'Which?', mode: 'form', tool_call_id: expect.any(String) },
+    ])
     expect(bench.results).toEqual(['{"action":"accept","content":{"value":"this"}}'])
   })
 

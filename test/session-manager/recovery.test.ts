@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createStoredLog } from '../../src/event-log/event-log.ts'
 import { SessionMap } from '../../src/session-manager/directory/session-map.ts'
 import { RunSlots } from '../../src/session-manager/runs/run-slots.ts'
+import { Turnstile } from '../../src/session-manager/runs/turnstile.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import { tempDir } from '../store/temp-dir.ts'
 import {
@@ -250,6 +251,8 @@ describe.each(backends)('recovery over $over', (backend) => {
       store: built.store,
       agents: built.agents,
       slots: new RunSlots(1),
+      turnstile: new Turnstile(),
+      cutByStore: new Set(),
       workingDir: undefined,
       ring,
       fleet: createStoredLog({
@@ -290,6 +293,8 @@ describe.each(backends)('recovery over $over', (backend) => {
       store: built.store,
       agents: built.agents,
       slots: new RunSlots(9),
+      turnstile: new Turnstile(),
+      cutByStore: new Set(),
       workingDir: undefined,
       ring: { events: 4, bytes: 1024 },
       fleet: createStoredLog({

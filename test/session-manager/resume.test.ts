@@ -256,6 +256,21 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     },
   )
 
+  it('is not asked about again when a person has said no and the process dies before the run has ended (M3)', async () => {
+    const built = await resuming()
+    const { id } = await built.manager.createSession({ recovery: 'ask' })
+    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
+    await built.puppet.next()
+    const next = await built.crash()
+    await follow(next.manager, id, 'request_opened')
+    const [request] = await next.manager.getRequests(id)
+    await next.manager.resumeSession(id, { confirmation: 'reject', request_id: request?.id })
+    next.store.hold()
+    const last = await next.crash()
+    expect(await endOf(last, id, run.run_id)).toMatchObject({ stops: ['interrupted'] })
+    expect((await last.manager.findSessionRequests(id, { state: 'all', limit: 9 })).entries).toHaveLength(1)
+  })
+
   it('can be stopped while it waits for its next attempt', async () => {
     const built = await resuming({ recoveryDelayMs: 1_000_000 })
     const { id, runId } = await running(built)
@@ -481,7 +496,7 @@ describe('a run whose commit has failed', () => {
     await manager.waitStopped(id, patience)
     expect(await manager.getRun(id, runId)).toMatchObject({ status: 'completed', attempt: 2 })
     for (const task of [child, deepest]) {
-      expect((await manager.getRuns(task, { limit: 9 })).entries).toMatchObject([{ status: 'completed', attempt: 2 }])
+      expect((await manager.getRuns(task, { limit: 9 })).entries).toMatchObject([{ status: 'completed', attempt: 1 }])
     }
     const log = await readLog(manager, id)
     const completed = eventsOf(log, 'sub_session_completed').map(({ sub_session }) => sub_session.id)
@@ -531,15 +546,21 @@ describe('a run that goes on', () => {
     expect(await codeOf(next.manager.getSession(id))).toBe('unknown_session')
   })
 
-  it('settles what was asked and is not asked again as soon as the model answers', async () => {
+  it.each<[string, RuntimeEvent]>([
+    ['the model answers', { type: 'agent_choice', agent_name: 'root', content: 'so ' }],
+    ['the model is asked', { type: 'agent_info', agent_name: 'root', model: 'test/m', description: '' }],
+    ['its call has ended', toolResponse('c', 'unknown')],
+  ])('settles what was asked and is not asked again as soon as %s', async (_, event) => {
     const built = await house({ recovery: 'resume' })
     const { id, run } = await running(built)
-    run.ask(elicitation('where?')).catch(() => {})
+    run.ask(elicitation('where?', 'c')).catch(() => {})
     await built.manager.getRequests(id)
     const next = await built.crash()
     const again = await next.puppet.next()
     expect(await next.manager.getRequests(id)).toHaveLength(1)
-    await again.say('so ')
+    await again.tell(toolResponse('other', 'done'))
+    expect(await next.manager.getRequests(id)).toHaveLength(1)
+    await again.tell(event)
     expect(await next.manager.getRequests(id)).toEqual([])
     const settled = eventsOf(await readLog(next.manager, id), 'request_settled')
     expect(settled).toMatchObject([{ request: { state: 'expired', reason: 'asker_gone' } }])

@@ -36,7 +36,7 @@ export function canceledRun(run: Run, { by, reason }: StopRequest): Run {
 
 /** A run as it is from its end on. */
 export function endedRun(
-  { rolls_back, ...run }: Run,
+  { rolls_back, handed_over: _, ...run }: Run,
   how: Required<Pick<Run, 'status' | 'reason' | 'last_seq'>> & Pick<Run, 'error'>,
 ): Run {
   const ended_at = new Date().toISOString()
@@ -55,6 +55,8 @@ export class ActiveRun {
   /** What the tasks that it waits for have begun. */
   readonly endsBelow: EndsBelow
   #state: Run
+  /** It has one of the server's places for runs. One that its process has left waits for it. */
+  hasSlot = false
 
   constructor(state: Run, past?: Resumption, endsBelow = new EndsBelow([])) {
     this.#state = state
@@ -116,6 +118,13 @@ export class ActiveRun {
   /** Records that the next process goes on with it. */
   handOver(): Run {
     this.#state = { ...this.#state, handed_over: true }
+    return this.#state
+  }
+
+  /** Records that it goes on in this one: from now on the death of the process counts. */
+  goOn(): Run {
+    const { handed_over: _, ...state } = this.#state
+    this.#state = state
     return this.#state
   }
 
