@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Cursor, FleetSession, LogBounds, Request, Run } from '../protocol/protocol.ts'
+import { fileReason } from './file-reason.ts'
 import { HandOver } from './hand-over.ts'
 import { OwnerLock } from './owner-lock.ts'
 import { instantOf } from './page-cursor.ts'
@@ -241,7 +242,9 @@ class SqliteStore implements Store {
     } catch (error) {
       await link?.close()
       lock.release()
-      throw error instanceof StoreError ? error : new StoreError('cannot_open', `${path} cannot be opened.`, error)
+      throw error instanceof StoreError
+        ? error
+        : new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}.`, error)
     }
   }
 
@@ -312,6 +315,6 @@ function realPath(path: string): string {
     makeDirectory(dirname(path))
     return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
   } catch (error) {
-    throw new StoreError('cannot_open', `The directory of ${path} cannot be used (${codeOf(error)}).`, error)
+    throw new StoreError('cannot_open', `The directory of ${path} cannot be used: ${fileReason(error)}.`, error)
   }
 }

@@ -1,5 +1,5 @@
 import { type ForeignEvent, type Recovery, type RecoveryCause, Request, type Run } from '../../protocol/protocol.ts'
-import type { Resumption } from '../../runtime/runtime.ts'
+import { type Resumption, unknownEffect } from '../../runtime/runtime.ts'
 import type { SessionRecord } from '../../store/store.ts'
 import { applyRules } from '../inputs/queue-rules.ts'
 import { settled } from '../requests/requests.ts'
@@ -8,6 +8,7 @@ import { interrupted } from '../state/transcript.ts'
 import { tellLeftTasks } from '../tasks/left-tasks.ts'
 import { endedRun } from './active-run.ts'
 import { EndsBelow } from './ends-below.ts'
+import type { OpenCalls } from './open-calls.ts'
 import { rollBack, toolsRun } from './rollback.ts'
 import { type RunPast, runPast } from './run-past.ts'
 
@@ -80,6 +81,7 @@ export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   tellBelow(state, past.below)
   tellLeftTasks(state, run, { completed: past.completed, goesOn: false })
   closePartial(state, run, past)
+  past.openCalls.close(state, run_id, unknownEffect)
   state.skipCompaction(run_id)
   const { reason, status, error } = endings[ending]
   if (error !== undefined) {
@@ -152,13 +154,14 @@ export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): Tak
   tellLeftTasks(state, now, { completed: past.completed, goesOn: true })
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
-  return { run: now, past, endsBelow }
+  return { run: now, past, openCalls: past.openCalls, endsBelow }
 }
 
 /** A run as it goes on, and what it had done. */
 export interface TakenUp {
   readonly run: Run
   readonly past: Resumption
+  readonly openCalls: OpenCalls
   /** Of tasks that go on. */
   readonly endsBelow: EndsBelow
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   BudgetUsage,
+  Event,
   ForeignEvent,
   Message,
   parseFrames,
@@ -13,6 +14,7 @@ import type { Resumption } from '../../runtime/runtime.ts'
 import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { Transcript } from '../state/transcript.ts'
+import { OpenCalls } from './open-calls.ts'
 
 /** What the log says of a run that its process has left. */
 export interface RunPast extends Resumption {
@@ -24,6 +26,7 @@ export interface RunPast extends Resumption {
   readonly used: ReadonlySet<string>
   /** What was begun by tasks that worked for it, as it must be told to have ended. */
   readonly below: readonly ForeignEvent[]
+  readonly openCalls: OpenCalls
 }
 
 /** Reads in the log of a session what a run has done. */
@@ -40,6 +43,8 @@ export function runPast({ around, id }: SessionState, run: Run): RunPast {
   }
 }
 
+const aboutCalls: ReadonlySet<string> = new Set(['tool_call', 'tool_call_response', 'message_added'])
+
 const Task = z.looseObject({ id: z.string() })
 
 class Past {
@@ -50,6 +55,7 @@ class Past {
   readonly #budgets = new Map<string, BudgetUsage>()
   readonly #ends = new Map<string, ForeignEvent>()
   readonly #completed = new Set<string>()
+  readonly #openCalls = new OpenCalls()
   readonly #used = new Set<string>()
   #calls = 0
   /** The model call that was answered last is counted. */
@@ -78,6 +84,7 @@ class Past {
       budgets: [...this.#budgets.values()],
       below: [...this.#ends.values()].reverse(),
       completed: this.#completed,
+      openCalls: this.#openCalls,
     }
   }
 
@@ -96,6 +103,8 @@ class Past {
   }
 
   #noteOwn(seq: number, event: ForeignEvent): void {
+    const known = aboutCalls.has(event.type) ? Event.safeParse(event).data : undefined
+    if (known !== undefined) this.#openCalls.note(known)
     const agent = textOf(event.agent_name)
     const content = textOf(event.content)
     switch (event.type) {
