@@ -180,7 +180,7 @@ export class LiveSession {
     { parent, ...plan }: Pick<RunPlan, 'lease' | 'headers' | 'trigger' | 'onEnd'> & { readonly parent: Parent },
   ): ActiveRun {
     const { rootRunId } = parent
-    this.#state.family.workFor(parent.state, rootRunId, parent.tells)
+    this.#state.family.workFor(parent.state, rootRunId, parent.toldAs)
     this.#state.around.slots.takeBeyond()
     const begin = { ...plan, rootRunId, messages: [], after: () => parent.state.recorder.settled() }
     return this.#control.begin(begin, (runId) => this.#state.addTask(text, runId))
@@ -238,7 +238,7 @@ export class LiveSession {
     const { above, around, record } = this.#state
     const task = above?.tasks.expect(this, stored)
     const left = task?.isRolledBack === true ? canceledRun(stored, parentStopped) : stored
-    if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
+    if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.toldAs)
     const isLost = task === undefined && isTask(left) && left.canceled === undefined
     const cause = causeOf(left, around.cutByStore)
     around.cutByStore.delete(left.run_id)

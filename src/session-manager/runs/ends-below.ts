@@ -2,7 +2,7 @@ import { type ForeignEvent, Request } from '../../protocol/protocol.ts'
 
 /**
  * The ends of what tasks have begun that a run waits for: each is told once, whoever comes to it first, and none whose beginning
- * was not told.
+ * was not told. Sessions commit one by one, so a crash may have kept a beginning from the log above only.
  */
 export class EndsBelow {
   /** What has begun and not ended, with its end as it must be told where that is known. */
@@ -16,15 +16,16 @@ export class EndsBelow {
   /** Those that nobody has told; from now on they are. */
   take(which: (event: ForeignEvent) => boolean): readonly ForeignEvent[] {
     const ends = [...this.#open.values()].flatMap((event) => event ?? [])
-    return ends.filter(which).filter((event) => this.passes(event))
+    return ends.filter(which).flatMap((event) => this.told(event) ?? [])
   }
 
-  /** Whether an event from below is told: an end only the first time. */
-  passes(event: ForeignEvent): boolean {
+  /** An event from below as it is told, if it is: an end only the first time, and what goes on unknown to anybody as a beginning. */
+  told(event: ForeignEvent): ForeignEvent | undefined {
+    if (event.type === 'run_recovered' && !this.#open.has(nameOf(event))) return this.told(beginningFor(event))
     const begun = beginningOf(event)
     if (begun !== undefined) this.#open.set(begun, undefined)
     const end = endOf(event)
-    return end === undefined || this.#open.delete(end)
+    return end === undefined || this.#open.delete(end) ? event : undefined
   }
 }
 
@@ -33,13 +34,22 @@ function keyed<K, V>(key: K | undefined, value: V): readonly (readonly [K, V])[]
 }
 
 /** What an event begins; nothing when it begins nothing. */
-function beginningOf({ type, run_id, request }: ForeignEvent): string | undefined {
-  if (type === 'stream_started') return `run ${String(run_id)}`
-  return type === 'request_opened' ? `request ${Request.parse(request).id}` : undefined
+function beginningOf(event: ForeignEvent): string | undefined {
+  if (event.type === 'stream_started') return nameOf(event)
+  return event.type === 'request_opened' ? `request ${Request.parse(event.request).id}` : undefined
 }
 
 /** What an event ends; nothing when it ends nothing. */
-function endOf({ type, run_id, request }: ForeignEvent): string | undefined {
-  if (type === 'stream_stopped') return `run ${String(run_id)}`
-  return type === 'request_settled' ? `request ${Request.parse(request).id}` : undefined
+function endOf(event: ForeignEvent): string | undefined {
+  if (event.type === 'stream_stopped') return nameOf(event)
+  return event.type === 'request_settled' ? `request ${Request.parse(event.request).id}` : undefined
+}
+
+/** The run that an event is about. */
+function nameOf({ run_id }: ForeignEvent): string {
+  return `run ${String(run_id)}`
+}
+
+function beginningFor({ agent_name, session_id, run_id, root_run_id, timestamp }: ForeignEvent): ForeignEvent {
+  return { type: 'stream_started', agent_name, session_id, run_id, root_run_id, timestamp }
 }

@@ -1,4 +1,11 @@
-import { type ForeignEvent, type Recovery, type RecoveryCause, Request, type Run } from '../../protocol/protocol.ts'
+import {
+  type ForeignEvent,
+  type Recovery,
+  type RecoveryCause,
+  Refusal,
+  Request,
+  type Run,
+} from '../../protocol/protocol.ts'
 import { type Resumption, unknownEffect } from '../../runtime/runtime.ts'
 import type { SessionRecord } from '../../store/store.ts'
 import { applyRules } from '../inputs/queue-rules.ts'
@@ -170,10 +177,16 @@ function closePartial(state: SessionState, { run_id }: Run, { partial }: RunPast
   return partial === undefined ? undefined : state.addMessage(interrupted(partial), run_id).id
 }
 
-/** Tells what became of tasks that do not tell it themselves. */
+/** Tells what became of tasks that do not tell it themselves. A store that cannot be read keeps nothing from being told. */
 export function tellBelow(state: SessionState, events: readonly ForeignEvent[]): void {
   for (const event of events) {
-    state.recorder.foreignEvent({ ...event, ...storedEnd(state, event), timestamp: new Date().toISOString() })
+    let end: Partial<ForeignEvent> = {}
+    try {
+      end = storedEnd(state, event)
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal
+    }
+    state.recorder.foreignEvent({ ...event, ...end, timestamp: new Date().toISOString() })
   }
 }
 

@@ -11,8 +11,8 @@ export interface Above {
   /** The run at the top. */
   readonly rootRunId: string
   readonly recorder: Recorder
-  /** Which events are told there. */
-  tells(event: ForeignEvent): boolean
+  /** An event as it is told there, if it is. */
+  toldAs(event: ForeignEvent): ForeignEvent | undefined
 }
 
 /** What is told over all sessions of what is recorded here. */
@@ -65,7 +65,8 @@ export class Recorder {
   /** Appends an event that comes complete from outside. */
   foreignEvent(event: ForeignEvent): Cursor {
     // Told above also when it cannot be told here: whoever waits there must see how it ends.
-    if (this.above?.tells(event) === true) this.above.recorder.foreignEvent(event)
+    const above = this.above?.toldAs(event)
+    if (above !== undefined) this.above?.recorder.foreignEvent(above)
     if (this.#ended !== 'no') return this.#log.head
     this.#collect()
     this.#fleet?.hear(event)

@@ -157,9 +157,11 @@ export class SessionTasks {
   }
 
   #parentOf(rootRunId: string, waiting: ActiveRun | undefined): Parent {
-    const tells = (event: ForeignEvent): boolean =>
-      waiting === undefined ? costs.has(event.type) : !own.has(event.type) && waiting.endsBelow.passes(event)
-    return { state: this.#state, rootRunId, tells }
+    const toldAs = (event: ForeignEvent): ForeignEvent | undefined => {
+      if (waiting === undefined) return costs.has(event.type) ? event : undefined
+      return own.has(event.type) ? undefined : waiting.endsBelow.told(event)
+    }
+    return { state: this.#state, rootRunId, toldAs }
   }
 
   #add(task: RunningTask): void {
