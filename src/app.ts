@@ -34,7 +34,11 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
   const { source, pullInterval } = config
   const pullIntervalMinutes = pullInterval === undefined ? undefined : pullInterval / 60_000
   const sources = await createAgentSources({ source, env: variables, pullIntervalMinutes })
-  const store = createSqliteStore({ path: config.sessionDb, ownerWaitMs: config.ownerWait })
+  const store = createSqliteStore({
+    path: config.sessionDb,
+    ownerWaitMs: config.ownerWait,
+    onDamage: (damage) => logger.error({ damage }, 'a stored record cannot be read'),
+  })
   const { modelSilence = Infinity, toolSilence = Infinity, runSilence = Infinity } = config
   const manager = new SessionManager({
     store,

@@ -153,6 +153,8 @@ export const SessionSummary = z.object({
   agent: z.string().optional(),
   parent_id: z.string().optional(),
   paused: ExceededBudget.optional(),
+  /** Its record cannot be read: everything that is asked of it is refused, but its deletion. */
+  damaged: z.boolean().optional(),
 })
 export type SessionSummary = z.infer<typeof SessionSummary>
 

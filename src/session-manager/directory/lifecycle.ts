@@ -65,7 +65,8 @@ export class Lifecycle {
     const { store } = this.#options
     await store.open()
     await this.#options.beforeRecovery?.()
-    const interrupted = store.unfinishedRuns().map((run) => this.#sessions.open(run.session_id))
+    // One that cannot be read is left as it is, and keeps nobody else from going on.
+    const interrupted = store.unfinishedRuns().flatMap((run) => this.#sessions.find(run.session_id) ?? [])
     await Promise.all(interrupted.map((session) => session.settled()))
     this.#phase = 'ready'
     for (const id of store.waitingSessions()) this.#sessions.find(id)?.inputs.goOn()

@@ -5,6 +5,7 @@ import { applyRules } from '../inputs/queue-rules.ts'
 import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import { EndsBelow } from './ends-below.ts'
 import { type RunPast, runPast } from './run-past.ts'
 
@@ -44,13 +45,15 @@ export function isTakenUp(run: Run, record: SessionRecord, { recovery }: Recover
 export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const { recorder, around, id } = state
   const { run_id, agent_name } = run
+  // Read first: whoever finds damage here must have told nothing.
+  const requests = around.store.requests(id, 'open')
+  const past = runPast(state, run)
   state.tally.recount()
-  for (const open of around.store.requests(id, 'open')) {
+  for (const open of requests) {
     const request = settled(open, 'expired', 'restart')
     recorder.save({ kind: 'request.put', request })
     recorder.event({ type: 'request_settled', request, decider: 'restart' }, run_id)
   }
-  const past = runPast(state, run)
   tellBelow(state, past.below)
   closePartial(state, run, past)
   state.skipCompaction(run_id)
@@ -90,8 +93,10 @@ const endings = {
 export function takeUp(state: SessionState, run: Run): TakenUp {
   const { recorder, log } = state
   const { run_id, agent_name, handed_over = false, attempt = 1, ...rest } = run
-  state.tally.recount()
+  // Read first: whoever finds damage here must have told nothing.
+  const requests = state.around.store.requests(state.id, 'all')
   const past = runPast(state, run)
+  state.tally.recount()
   const to_seq = log.head
   const endsBelow = new EndsBelow(past.below)
   tellBelow(
@@ -114,7 +119,7 @@ export function takeUp(state: SessionState, run: Run): TakenUp {
     run_id,
   )
   recorder.save({ kind: 'run.put', run: now })
-  state.requests.restore(run_id, state.around.store.requests(state.id, 'all'))
+  state.requests.restore(run_id, requests)
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
   return { run: now, past, endsBelow, cause }
@@ -146,17 +151,17 @@ function storedEnd(
   { type, session_id, run_id, request }: ForeignEvent,
 ): Partial<ForeignEvent> {
   if (type === 'stream_stopped') {
-    const reason = around.store.run(String(session_id), String(run_id))?.reason
+    const reason = unlessDamaged(() => around.store.run(String(session_id), String(run_id)))?.reason
     return reason === undefined ? {} : { reason }
   }
   const { id } = Request.parse(request)
-  const stored = around.store.requests(String(session_id), 'all').find((one) => one.id === id)
+  const stored = unlessDamaged(() => around.store.request(String(session_id), id))
   return stored === undefined || stored.state === 'open' ? {} : { request: stored, decider: stored.decider }
 }
 
 /** A task that is stored as running is taken up too, or tells its end itself. */
 function goesOn({ around }: SessionState, { session_id, run_id }: ForeignEvent): boolean {
-  return around.store.run(String(session_id), String(run_id))?.status === 'running'
+  return unlessDamaged(() => around.store.run(String(session_id), String(run_id)))?.status === 'running'
 }
 
 function rootOf({ root_run_id }: Run): { readonly root_run_id?: string } {

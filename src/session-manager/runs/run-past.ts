@@ -25,14 +25,14 @@ export interface RunPast extends Resumption {
 }
 
 /** Reads in the log of a session what a run has done. */
-export function runPast({ around, id }: SessionState, run: Run): RunPast {
+export function runPast({ storedEvents, id }: SessionState, run: Run): RunPast {
   const past = new Past(id, run)
   let cursor = run.first_seq - 1
   for (;;) {
-    const segment = around.store.events(id, cursor)
+    const segment = storedEvents.need(cursor)
     if (segment === undefined) return past.found
     for (const { seq, json } of parseFrames(segment.text)) {
-      if (seq > cursor) past.note(seq, ForeignEvent.parse(JSON.parse(json)))
+      if (seq > cursor) storedEvents.parse(seq, json, (event) => past.note(seq, ForeignEvent.parse(event)))
     }
     cursor = segment.last
   }

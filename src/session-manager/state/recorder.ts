@@ -1,5 +1,5 @@
 import type { EventLog } from '../../event-log/event-log.ts'
-import type { Cursor, EventBody, ForeignEvent } from '../../protocol/protocol.ts'
+import { type Cursor, type EventBody, type ForeignEvent, Refusal } from '../../protocol/protocol.ts'
 import type { Change, Store } from '../../store/store.ts'
 import { keyOfCommand } from '../idempotency.ts'
 
@@ -87,6 +87,13 @@ export class Recorder {
   /** Stops recording; what was recorded before is still committed. */
   leave(): void {
     if (this.#ended === 'no') this.#ended = 'left'
+  }
+
+  /** Forgets what was recorded in this breath: the session could not be loaded. */
+  drop(): void {
+    this.#ended = 'left'
+    this.#open?.committed.reject(new Refusal('session_damaged'))
+    this.#open = undefined
   }
 
   /**

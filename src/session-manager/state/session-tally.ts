@@ -1,5 +1,6 @@
 import type { Spending } from '../../protocol/protocol.ts'
 import type { ItemBody } from '../../store/store.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import type { SessionState } from './session-state.ts'
 import { noSpending, sumOf } from './spending.ts'
 
@@ -76,6 +77,7 @@ export class SessionTally {
     if (body.kind === 'message') return body.message.message.role === 'system' ? 0 : 1
     if (body.kind !== 'sub_session') return 0
     const { peek, store } = this.#state.around
-    return (peek(body.session_id)?.record ?? store.session(body.session_id))?.num_messages ?? 0
+    const below = peek(body.session_id)?.record ?? unlessDamaged(() => store.session(body.session_id))
+    return below?.num_messages ?? 0
   }
 }

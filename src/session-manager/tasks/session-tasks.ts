@@ -14,6 +14,7 @@ import type { RuntimeLease } from '../runs/run-plan.ts'
 import { childRecord } from '../state/session-record.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { isAnswer, lastText } from '../state/transcript.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import { toSession } from '../views/session-view.ts'
 import type { ExpectedTask, OpenTask, Parent, RunningTask } from './running-task.ts'
 
@@ -250,14 +251,15 @@ export class SessionTasks {
 
   /** The run of a task that does not go on any more: the first of its session. Its end may have been lost. */
   #storedRun(id: string): Run | undefined {
-    const { entries } = this.#state.around.store.runs(id, { limit: 100 })
+    const { entries } = unlessDamaged(() => this.#state.around.store.runs(id, { limit: 100 })) ?? { entries: [] }
     const run = entries.findLast(({ trigger }) => trigger === 'background' || trigger === 'delegation')
     return run?.status === 'running' ? { ...run, status: 'interrupted' } : run
   }
 
   #view(id: string, run: Run): Task {
     const { store, peek } = this.#state.around
-    const text = peek(id)?.views.lastText ?? lastText(store.items(id, { last: 50 }))
+    const stored = () => lastText(unlessDamaged(() => store.items(id, { last: 50 })) ?? [])
+    const text = peek(id)?.views.lastText ?? stored()
     return viewOf(id, run.agent_name, run, text)
   }
 }
