@@ -47,11 +47,10 @@ export class SessionTally {
   /** Counts what was added below. The messages of a task whose run was rolled back are no part of the session. */
   countBelow(childId: string, more: Count): void {
     this.#rolledBack ??= new Set(
-      this.#state
-        .items({ from: 0 })
-        .flatMap(({ body }) =>
-          body.kind === 'sub_session' && body.rolled_back !== undefined ? [body.session_id] : [],
-        ),
+      // Figures of a session that cannot be read are no reason to refuse what happens below it.
+      (unlessDamaged(() => this.#state.items({ from: 0 })) ?? []).flatMap(({ body }) =>
+        body.kind === 'sub_session' && body.rolled_back !== undefined ? [body.session_id] : [],
+      ),
     )
     this.count(this.#rolledBack.has(childId) ? { ...more, messages: 0 } : more)
   }
