@@ -90,7 +90,7 @@ export class SessionDirectory {
   async exportAll(ids: readonly string[]): Promise<BatchExport> {
     const sessions: SessionExport[] = []
     const missing: string[] = []
-    for (const id of ids) {
+    for (const id of new Set(ids)) {
       try {
         sessions.push(await this.#visits.visit(id, (session) => session.views.read(toExport, { from: 0 })))
       } catch (refusal) {

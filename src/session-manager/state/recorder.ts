@@ -144,10 +144,15 @@ export class Recorder {
     this.#open = undefined
     this.#inFlight = group
     const last = this.#log.head
-    this.#store.write({ session_id: this.#sessionId, changes: this.#changesOf(group) }).then(
+    this.#write(group).then(
       () => this.#onCommitted(group, last),
       (cause: unknown) => this.#onRejected(group, cause),
     )
+  }
+
+  /** What cannot be written down fails this session, not the process. */
+  async #write(group: OpenGroup): Promise<void> {
+    await this.#store.write({ session_id: this.#sessionId, changes: this.#changesOf(group) })
   }
 
   #changesOf(group: OpenGroup): readonly Change[] {
