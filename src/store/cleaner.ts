@@ -13,7 +13,9 @@ const readable = `iif(json_valid(record), record, '{}')`
 const records = {
   runs: `json_extract(${readable}, '$.ended_at')`,
   requests: `json_extract(${readable}, '$.settled_at')`,
-  inputs: `iif(state = 'queued', NULL, json_extract(${readable}, '$.created_at'))`,
+  // Those of earlier versions do not say when they were settled.
+  inputs: `iif(state IN ('queued', 'held'), NULL,
+    coalesce(json_extract(${readable}, '$.settled_at'), json_extract(${readable}, '$.created_at')))`,
 } as const
 
 /** A segment that has its place. */
@@ -110,6 +112,7 @@ export class Cleaner {
         yield
       }
     }
+    yield* this.#shrink()
     return removed
   }
 
@@ -117,7 +120,9 @@ export class Cleaner {
   *forgetKeys(before: number): Generator<void, number> {
     const sql = `DELETE FROM idempotency_keys WHERE num IN
       (SELECT num FROM idempotency_keys WHERE created < ? ORDER BY num LIMIT ?)`
-    return yield* this.#repeat(() => this.#delete(sql, before, step.rows))
+    const removed = yield* this.#repeat(() => this.#delete(sql, before, step.rows))
+    yield* this.#shrink()
+    return removed
   }
 
   /** Removes what belonged to deleted sessions; ends with how much. */

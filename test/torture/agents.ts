@@ -37,9 +37,13 @@ const places = {
   m: 'stamps_count',
   n: 'stamps_count',
   o: 'stamps_count',
+  p: 'mark',
+  q: 'mark',
+  r: 'linger',
+  s: 'signed_mark',
 } as const satisfies Readonly<Record<string, keyof typeof countedTools>>
 
-/** A token is what the user said and the letter of a place. */
+/** A token is what the user said and the letter of a place; in a task, {@link taskMark} stands between them. */
 const kinds: ReadonlyMap<string, Kind> = new Map(
   Object.entries(places).map(([letter, tool]) => [letter, countedTools[tool]]),
 )
@@ -47,8 +51,11 @@ const kinds: ReadonlyMap<string, Kind> = new Map(
 /** What a token stands for: the text that the user said, and the kind of tool. */
 export function readToken(token: string): { readonly text: string; readonly kind: Kind } | undefined {
   const kind = kinds.get(token.slice(-1))
-  return kind === undefined ? undefined : { text: token.slice(0, -1), kind }
+  return kind === undefined ? undefined : { text: token.slice(0, -1).replace(taskMark, ''), kind }
 }
+
+/** Tells what an agent is given as a task from what the user said. */
+const taskMark = '+'
 
 /** The variable by which every process that a server starts is known: it names the server's life. Tools see none that begin with QUARTERDECK. */
 export const lifeVariable = 'TORTURE_LIFE'
@@ -65,6 +72,20 @@ function call(letter: keyof typeof places, { url }: Counters): object {
   const name = places[letter]
   const args = name === 'fetch' ? { urls: [`${url}/${token}`], format: 'text' } : { token }
   return { tool_call: { name, arguments: args } }
+}
+
+function task(agent: string): object {
+  const args = { agent, task: `{{last_user_message}}${taskMark}`, expected_output: '' }
+  return { tool_call: { name: 'transfer_task', arguments: args } }
+}
+
+/** What an agent plays that others give tasks to. */
+function worker(counters: Counters): readonly (readonly object[])[] {
+  return [
+    [{ text: 'I am at it. ', every: '2ms' }, call('q', counters), call('r', counters)],
+    [call('s', counters)],
+    [{ text: 'Done as you wish. '.repeat(3), every: '2ms' }],
+  ]
 }
 
 /** What each agent plays, turn by turn. One user message never leads to the same place of a script twice. */
@@ -100,6 +121,11 @@ const scripts = {
     [call('o', counters)],
     [{ text: 'Stamped. '.repeat(3), every: '2ms' }],
   ],
+  leader: (counters) => [
+    [{ text: 'Somebody else does it. ', every: '2ms' }, task('worker')],
+    [call('p', counters)],
+    [{ text: 'They have done it. '.repeat(3), every: '2ms' }],
+  ],
   faulty: () => [[{ text: 'It goes well until '.repeat(3), every: '2ms' }, { error: { code: 'model_error' } }]],
   brief: () => [[{ text: 'Aye.' }]],
 } satisfies Readonly<Record<string, (counters: Counters) => readonly (readonly object[])[]>>
@@ -114,6 +140,7 @@ export const agentWeights: Readonly<Record<Exclude<AgentName, 'brief'>, number>>
   asker: 5,
   prompter: 2,
   stamper: 2,
+  leader: 5,
   faulty: 1,
 }
 
@@ -150,9 +177,15 @@ export function writeAgents(directory: string, counters: Counters): void {
     allow: counted.filter(([, { asks }]) => !asks).map(([name]) => name),
   }
   for (const [name, script] of Object.entries(scripts)) {
-    const models = { plays: { provider: 'scripted', model: name, provider_opts: { script: script(counters) } } }
+    const models = { plays: scripted(name, script(counters)), works: scripted('worker', worker(counters)) }
     const tools = name === 'stamper' ? [...toolsets(counters), mcpServer(counters)] : toolsets(counters)
-    const root = { model: 'plays', description: name, instruction: 'Play.', safety: 'balanced', toolsets: tools }
-    writeFileSync(join(directory, `${name}.yaml`), JSON.stringify({ models, agents: { root }, permissions }))
+    const common = { instruction: 'Play.', safety: 'balanced', toolsets: tools }
+    const root = { ...common, model: 'plays', description: name, ...(name === 'leader' && { sub_agents: ['worker'] }) }
+    const agents = { root, worker: { ...common, model: 'works', description: 'worker' } }
+    writeFileSync(join(directory, `${name}.yaml`), JSON.stringify({ models, agents, permissions }))
   }
+}
+
+function scripted(model: string, script: readonly (readonly object[])[]): object {
+  return { provider: 'scripted', model, provider_opts: { script } }
 }

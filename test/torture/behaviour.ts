@@ -4,18 +4,18 @@ export interface Behaviour {
   readonly flags: readonly string[]
   /** Runs that belong to no connection go on; otherwise every run of a process ends with it, as `interrupted`. */
   readonly resumes: boolean
+  /** Some of its processes ask a person whether a run shall go on. */
+  readonly asks: boolean
   /** Attempts of a run after which it is not taken up again. */
   readonly attempts: number
-  /** Follow-ups that were accepted start a run, also by the next process, unless the last run did not end well. */
-  readonly delivers: boolean
 }
 
 export const behaviours = {
-  resume: { flags: [], resumes: true, attempts: 3, delivers: false },
+  resume: { flags: [], resumes: true, asks: true, attempts: 3 },
   interrupt: {
     flags: ['--recovery', 'interrupt'],
     resumes: false,
+    asks: false,
     attempts: 1,
-    delivers: false,
   },
 } as const satisfies Readonly<Record<string, Behaviour>>

@@ -7,7 +7,7 @@ import type { SessionDiary } from './session-diary.ts'
 
 /** A question is settled once; with the answer that was accepted, if there was one. */
 export function checkQuestions(session: SessionDiary, seen: Look, { isLast }: Circumstances, fail: Fail): void {
-  const { replay, open } = seen
+  const { whole: replay, open } = seen
   const unsettled: string[] = []
   for (const [id, { opened, settled }] of replay.asked) {
     if (settled.length > 1) fail(`request ${id} was settled ${settled.length} times`)
@@ -38,7 +38,7 @@ export function checkQuestions(session: SessionDiary, seen: Look, { isLast }: Ci
 
 /** Each call has one result, and took effect as often as that, its verdict and its rule say. */
 export function checkCalls(session: SessionDiary, seen: Look, { effects }: Circumstances, fail: Fail): void {
-  const { replay, runs } = seen
+  const { whole: replay, runs } = seen
   const verdicts = verdictsByToken(replay)
   for (const call of replay.calls) {
     const { id, runId, token, results } = call
@@ -48,7 +48,7 @@ export function checkCalls(session: SessionDiary, seen: Look, { effects }: Circu
     if (token !== undefined) checkEffect(call, token, effects.get(token) ?? 0, verdicts.get(token), fail)
   }
   const known = new Set(replay.calls.map(({ token }) => token))
-  const said = new Set(session.inputs.map(({ text }) => text))
+  const said = new Set(session.inputs.flatMap(({ texts }) => texts))
   for (const token of effects.keys()) {
     const text = readToken(token)?.text ?? ''
     if (said.has(text) && !known.has(token))

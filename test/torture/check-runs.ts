@@ -1,9 +1,14 @@
 import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
 import type { Run } from '../../src/protocol/protocol.ts'
 import type { Behaviour } from './behaviour.ts'
 import type { Circumstances, Fail } from './circumstances.ts'
 import type { Look } from './look.ts'
+import { type Replay, RolledBack } from './replay.ts'
 import type { SessionDiary } from './session-diary.ts'
+
+const saying = new Set(['user_message', 'message_added'])
+const Called = z.object({ id: z.string() })
 
 /** Every run that started has one beginning and at most one end, which is the one that was told and that it may have. */
 export function checkRuns(session: SessionDiary, seen: Look, { behaviour, isLast }: Circumstances, fail: Fail): void {
@@ -30,7 +35,7 @@ export function checkRuns(session: SessionDiary, seen: Look, { behaviour, isLast
   }
 }
 
-function checkRun(session: SessionDiary, { replay }: Look, run: Run, behaviour: Behaviour, fail: Fail): void {
+function checkRun(session: SessionDiary, { replay, whole }: Look, run: Run, behaviour: Behaviour, fail: Fail): void {
   const { run_id, status, reason, first_seq, last_seq } = run
   const events = replay.eventsOf(run_id)
   const begins = replay.count(run_id, 'stream_started')
@@ -46,21 +51,52 @@ function checkRun(session: SessionDiary, { replay }: Look, run: Run, behaviour: 
   if (last?.type !== 'stream_stopped' || last.seq !== last_seq || last.reason !== reason) {
     fail(`run ${run_id} ended with ${reason} at ${last_seq}, and in the log with ${JSON.stringify(last)}`)
   }
-  const excuse = excuseFor(session, run, replay.count(run_id, 'run_recovered'), behaviour)
+  checkRollback(session, whole, run, fail)
+  const excuse = excuseFor(session, run, replay, behaviour)
   if (excuse !== undefined) fail(`run ${run_id} ended as ${reason}, but ${excuse}`)
 }
 
+/** What has left the conversation is what the run has added to it, and it says which tools it had begun. */
+function checkRollback(session: SessionDiary, whole: Replay, run: Run, fail: Fail): void {
+  const { run_id } = run
+  const events = whole.events.filter((event) => event.run_id === run_id || event.root_run_id === run_id)
+  const told = events.filter(({ type }) => type === 'run_rolled_back').map((event) => RolledBack.parse(event))
+  const [rollback] = told
+  if (told.length !== (run.rolled_back === true ? 1 : 0))
+    fail(`run ${run.run_id} tells of ${told.length} rollbacks, and is ${JSON.stringify(run)}`)
+  if (rollback === undefined) return
+  if (!session.mayRollBack || run.reason !== 'canceled')
+    fail(`run ${run.run_id} was rolled back, which nobody asked for`)
+  const said = events.flatMap(({ type, message_id = '' }) => (saying.has(type) ? [message_id] : []))
+  if (!isDeepStrictEqual(rollback.message_ids, said))
+    fail(`run ${run.run_id} has said ${said}, and of ${rollback.message_ids} was told that they are gone`)
+  const begun = events.flatMap(({ type, tool_call }) => (type === 'tool_call' ? [Called.parse(tool_call).id] : []))
+  const named = rollback.tools_run.map(({ tool_call_id }) => tool_call_id)
+  if (begun.some((id) => !named.includes(id))) fail(`run ${run.run_id} has begun ${begun}, and ${named} were named`)
+}
+
 /** Why a run cannot have ended as it did; `undefined` when it can. */
-function excuseFor(session: SessionDiary, run: Run, recoveries: number, behaviour: Behaviour): string | undefined {
-  const { reason, agent, trigger, error } = run
+function excuseFor(session: SessionDiary, run: Run, replay: Replay, behaviour: Behaviour): string | undefined {
+  const { reason, agent, trigger, on_disconnect, error } = run
+  const isBound = trigger === 'stream' && on_disconnect !== 'continue'
   if (reason === 'canceled') {
-    const asked = session.stops.length > 0 || trigger === 'stream'
+    const asked = session.stops.length > 0 || isBound
     return asked ? undefined : 'nobody asked for a stop'
   }
   if (reason === 'error' && agent !== 'faulty') {
-    const tired = error?.code === 'attempts_exhausted' && recoveries >= behaviour.attempts - 1
+    const tired =
+      error?.code === 'attempts_exhausted' && replay.count(run.run_id, 'run_recovered') >= behaviour.attempts - 1
     return tired ? undefined : `its agent does not fail: ${JSON.stringify(error)}`
   }
-  if (reason === 'interrupted' && behaviour.resumes && trigger !== 'stream') return 'it belongs to no connection'
+  if (reason === 'interrupted' && behaviour.resumes && !isBound && !isGivenUp(run, replay))
+    return 'it belongs to no connection, and nobody has given it up'
   return undefined
+}
+
+/** A person has said that a run shall not go on. */
+function isGivenUp({ run_id }: Run, { asked }: Replay): boolean {
+  return [...asked.values()].some(({ opened, settled: [end] }) => {
+    const isRejected = end?.answer !== undefined && 'confirmation' in end.answer && end.answer.confirmation === 'reject'
+    return opened.run_id === run_id && opened.content.kind === 'recovery' && isRejected
+  })
 }

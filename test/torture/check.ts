@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import { z } from 'zod'
 import { SessionSummary } from '../../src/protocol/protocol.ts'
-import { eventOf } from '../crash/frames.ts'
 import { utterancesIn } from '../crash/log.ts'
 import { checkCalls, checkQuestions } from './check-calls.ts'
+import { checkTold } from './check-fleet.ts'
 import { checkInputs } from './check-inputs.ts'
 import { checkRuns } from './check-runs.ts'
+import { checkShown } from './check-shown.ts'
+import { checkTasks } from './check-tasks.ts'
 import type { Circumstances, Fail } from './circumstances.ts'
 import { must } from './complaint.ts'
 import type { Diary } from './diary.ts'
@@ -15,7 +17,7 @@ import type { Wire } from './wire.ts'
 
 /** Checks that exactly those sessions are there that must be, with their titles. */
 export async function checkSessions(wire: Wire, diary: Diary): Promise<void> {
-  const listed = await wire.get('', z.array(SessionSummary))
+  const listed = await wire.get('/sessions', z.array(SessionSummary))
   for (const { id, title } of listed) {
     const session = diary.find(id) ?? diary.found(id, title)
     must(session !== undefined, `session ${id} (${title}) is there, but nobody asked for it`)
@@ -34,7 +36,7 @@ export async function checkSessions(wire: Wire, diary: Diary): Promise<void> {
 /** Checks that nothing is left of a session that was deleted. */
 export async function checkGone(wire: Wire, { id }: SessionDiary): Promise<void> {
   for (const path of ['', '/snapshot', '/events?follow=false', '/runs', '/requests']) {
-    const { status } = await wire.send('GET', `/${id}${path}`)
+    const { status } = await wire.send('GET', `/sessions/${id}${path}`)
     must(status === 404, `GET ${path} of ${id}, which was deleted, answered ${status}`, id)
   }
 }
@@ -46,43 +48,26 @@ export async function checkSession(
   circumstances: Circumstances,
   cursor: number,
 ): Promise<void> {
-  const seen = await look(wire, session.id)
+  const seen = await look(wire, session)
   const fail = (text: string): never => {
     throw session.complaint(text)
   }
-  checkShown(session, seen, fail)
-  for (const frame of seen.replay.frames) session.show(frame)
-  const rest = await readFrames(wire, `/${session.id}/events?follow=false`, { 'last-event-id': String(cursor) })
+  checkShown(session, seen.frames, fail)
+  for (const frame of seen.frames) session.show(frame)
+  const rest = await readFrames(wire, `/sessions/${session.id}/events?follow=false`, {
+    'last-event-id': String(cursor),
+  })
   const same = rest.map(({ bytes }) => bytes).join('')
-  const whole = seen.replay.frames.slice(cursor, cursor + rest.length)
+  const whole = seen.frames.slice(cursor, cursor + rest.length)
   if (cursor > 0 && same !== whole.map(({ bytes }) => bytes).join('')) fail(`what follows ${cursor} is not what it was`)
   checkSettings(session, seen, fail)
+  checkTold(seen, fail)
   checkTranscript(seen, fail)
   checkRuns(session, seen, circumstances, fail)
   checkInputs(session, seen, circumstances, fail)
   checkQuestions(session, seen, circumstances, fail)
   checkCalls(session, seen, circumstances, fail)
-}
-
-/** Every frame that anybody saw is there, byte for byte and under its seq; also the beginnings of frames. */
-function checkShown(session: SessionDiary, { replay: { frames } }: Look, fail: Fail): void {
-  frames.forEach(({ seq }, index) => {
-    if (seq !== index + 1) fail(`the replay has ${seq} at place ${index + 1}`)
-  })
-  for (const [seq, bytes] of session.frames) {
-    const now = frames[seq - 1]?.bytes
-    if (now !== bytes) fail(`seq ${seq} was shown as ${bytes} and is ${now}`)
-  }
-  for (const { seq, bytes } of session.torn) {
-    const now = frames[seq - 1]?.bytes
-    if (!now?.startsWith(bytes)) fail(`seq ${seq} began as ${bytes} and is ${now}`)
-  }
-  for (const { seq, event } of session.pages) {
-    const frame = frames[seq - 1]
-    if (frame === undefined || !isDeepStrictEqual(eventOf(frame), event)) fail(`a page showed another event at ${seq}`)
-  }
-  session.torn.length = 0
-  session.pages.length = 0
+  await checkTasks(wire, seen, fail)
 }
 
 function checkSettings(session: SessionDiary, { details, replay }: Look, fail: Fail): void {
@@ -96,12 +81,13 @@ function checkSettings(session: SessionDiary, { details, replay }: Look, fail: F
 }
 
 /** The transcript is what the log tells, and each answer what its pieces were. */
-function checkTranscript({ details, replay }: Look, fail: Fail): void {
+function checkTranscript({ details, whole: replay }: Look, fail: Fail): void {
   const ids = (details.messages ?? []).map(({ id = '' }) => id)
-  const lost = replay.messageIds.filter((id) => !ids.includes(id))
-  const untold = ids.filter((id) => !replay.messageIds.includes(id))
+  const told = replay.messageIds.filter((id) => !replay.rolledBack.has(id))
+  const lost = told.filter((id) => !ids.includes(id))
+  const untold = ids.filter((id) => !told.includes(id))
   if (lost.length + untold.length > 0) fail(`the transcript lacks ${lost}, and the log does not tell of ${untold}`)
-  if (!isDeepStrictEqual(ids, replay.messageIds)) fail(`the transcript is ${ids}, and the log has ${replay.messageIds}`)
+  if (!isDeepStrictEqual(ids, told)) fail(`the transcript is ${ids}, and the log has ${told}`)
   for (const runId of replay.runIds) {
     for (const { text, reasoning, message } of utterancesIn(replay.eventsOf(runId))) {
       if (message === undefined) continue

@@ -1,10 +1,18 @@
+import { FleetDiary } from './fleet-diary.ts'
 import { SessionDiary } from './session-diary.ts'
+
+/** A session that was asked for without an answer. */
+interface Lost {
+  readonly title: string
+  readonly key: string | undefined
+}
 
 /** All that clients were told about the sessions of one database. Lives outside of the servers and outlives them. */
 export class Diary {
+  readonly fleet = new FleetDiary()
   readonly #sessions = new Map<string, SessionDiary>()
-  /** Titles of sessions that were asked for without an answer. */
-  readonly #lost = new Set<string>()
+  /** Sessions that were asked for without an answer, by their titles. */
+  readonly #lost = new Map<string, Lost>()
   #names = 0
 
   get sessions(): readonly SessionDiary[] {
@@ -27,13 +35,22 @@ export class Diary {
   }
 
   created(id: string, title: string): SessionDiary {
+    const known = this.#sessions.get(id)
+    if (known !== undefined) return known
     const session = new SessionDiary(id, title)
     this.#sessions.set(id, session)
     return session
   }
 
-  createdPerhaps(title: string): void {
-    this.#lost.add(title)
+  createdPerhaps(lost: Lost): void {
+    this.#lost.set(lost.title, lost)
+  }
+
+  /** A session that may be asked for again; it is lost no more. */
+  takeLost(): Lost | undefined {
+    const lost = [...this.#lost.values()].find(({ key }) => key !== undefined)
+    if (lost !== undefined) this.#lost.delete(lost.title)
+    return lost
   }
 
   /** A session that exists although its creator got no answer; `undefined` when nobody asked for it. */

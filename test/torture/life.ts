@@ -2,10 +2,11 @@ import { resolve } from 'node:path'
 import type { Random } from '../crash/random.ts'
 import { type Started, start } from '../process.ts'
 import { lifeVariable } from './agents.ts'
-import { Client, type Stage } from './client.ts'
+import { Client } from './client.ts'
 import { must } from './complaint.ts'
 import type { Reader } from './reader.ts'
 import type { SessionDiary } from './session-diary.ts'
+import type { Stage } from './voice.ts'
 import { Wire } from './wire.ts'
 
 const clients = 4

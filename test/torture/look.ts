@@ -1,17 +1,39 @@
 import { z } from 'zod'
-import { QueueState, Request, Run, SessionDetails, Snapshot } from '../../src/protocol/protocol.ts'
-import { type Frame, framesOf } from '../crash/frames.ts'
+import {
+  type FleetSession,
+  FleetSnapshot,
+  QueuedInput,
+  QueueState,
+  Request,
+  Run,
+  SessionDetails,
+  SessionSummary,
+  Snapshot,
+} from '../../src/protocol/protocol.ts'
+import { eventOf, type Frame, framesOf } from '../crash/frames.ts'
 import { must } from './complaint.ts'
 import { Replay } from './replay.ts'
+import type { SessionDiary } from './session-diary.ts'
 import { isAnswer, type Wire } from './wire.ts'
 
 /** All that a client can read of a session, at one point in time. */
 export interface Look {
+  readonly frames: readonly Frame[]
+  /** What happened in it and in all that worked for it. */
+  readonly whole: Replay
+  /** What happened in itself. */
   readonly replay: Replay
   readonly details: SessionDetails
   /** Oldest first. */
   readonly runs: readonly Run[]
   readonly open: readonly Request[]
+  readonly snapshot: Snapshot
+  /** How it is shown over all sessions. */
+  readonly fleet: FleetSession | undefined
+  /** Ids of the sessions that carried out tasks for it. */
+  readonly children: readonly string[]
+  /** All that was ever accepted to wait. */
+  readonly inputs: readonly QueuedInput[]
   /** `undefined` while it never ran. */
   readonly queue: QueueState | undefined
 }
@@ -19,28 +41,40 @@ export interface Look {
 /** Nothing goes on for as long in a session that rests. */
 const patienceMs = 30_000
 
-/** Reads everything, again when something was written meanwhile; complains when that does not end. */
-export async function look(wire: Wire, id: string): Promise<Look> {
+/** Reads everything, again when something was written meanwhile, or shown to somebody; complains when that does not end. */
+export async function look(wire: Wire, shown: SessionDiary): Promise<Look> {
+  const { id } = shown
   const end = performance.now() + patienceMs
   for (;;) {
-    const frames = await readFrames(wire, `/${id}/events?since=0&follow=false`)
-    const [details, runs, open, queue] = await Promise.all([
-      wire.get(`/${id}`, SessionDetails),
-      wire.get(`/${id}/runs?limit=1000`, z.array(Run)),
-      wire.get(`/${id}/requests`, z.array(Request)),
-      wire.send('GET', `/${id}/queue`),
+    const frames = await readFrames(wire, `/sessions/${id}/events?since=0&follow=false`)
+    const [details, runs, open, children, inputs, queue] = await Promise.all([
+      wire.get(`/sessions/${id}`, SessionDetails),
+      wire.get(`/sessions/${id}/runs?limit=1000`, z.array(Run)),
+      wire.get(`/sessions/${id}/requests`, z.array(Request)),
+      wire.get(`/sessions/${id}/children`, z.array(SessionSummary)),
+      wire.get(`/sessions/${id}/inputs?state=all&limit=1000`, z.array(QueuedInput)),
+      wire.send('GET', `/sessions/${id}/queue`),
     ])
-    const { last_event_seq } = await wire.get(`/${id}/snapshot?messages=none`, Snapshot)
-    if (last_event_seq !== frames.length) {
-      const text = `session ${id}: the replay has ${frames.length} events, and the snapshot tells of ${last_event_seq}`
+    const { sessions } = await wire.get(`/events/snapshot?session=${id}`, FleetSnapshot)
+    const fleet = sessions.find((session) => session.id === id)
+    const snapshot = await wire.get(`/sessions/${id}/snapshot?messages=none`, Snapshot)
+    const { last_event_seq } = snapshot
+    if (![last_event_seq, fleet?.last_event_seq].every((seq) => seq === frames.length) || shown.head > frames.length) {
+      const text = `session ${id}: the replay has ${frames.length} events, the snapshot tells of ${last_event_seq}, over all sessions is told of ${fleet?.last_event_seq}, and ${shown.head} was shown`
       must(performance.now() < end, text, id)
       continue
     }
     return {
-      replay: new Replay(frames),
+      frames,
+      whole: new Replay(frames),
+      replay: new Replay(frames.filter((frame) => eventOf(frame).session_id === id)),
       details,
       runs: runs.reverse(),
       open,
+      children: children.map((child) => child.id),
+      inputs,
+      snapshot,
+      fleet,
       queue: queue.status === 200 ? QueueState.parse(JSON.parse(queue.text)) : undefined,
     }
   }

@@ -4,6 +4,10 @@ import type { Frame } from '../crash/frames.ts'
 import { Log } from '../crash/log.ts'
 
 const Told = z.object({ request: Request })
+export const RolledBack = z.object({
+  message_ids: z.array(z.string()),
+  tools_run: z.array(z.object({ tool_call_id: z.string() })),
+})
 const Args = z.union([
   z.object({ token: z.string() }).transform(({ token }) => token),
   z.object({ urls: z.tuple([z.string()]) }).transform(({ urls: [url] }) => url.slice(url.lastIndexOf('/') + 1)),
@@ -30,11 +34,15 @@ export interface Asked {
 export class Replay extends Log {
   readonly calls: readonly Call[]
   readonly asked: ReadonlyMap<string, Asked>
+  /** Ids of the messages that have left the conversation. */
+  readonly rolledBack: ReadonlySet<string>
 
   constructor(frames: readonly Frame[]) {
     super(frames)
     this.calls = this.#readCalls()
     this.asked = this.#readQuestions()
+    const rollbacks = this.events.filter(({ type }) => type === 'run_rolled_back')
+    this.rolledBack = new Set(rollbacks.flatMap((event) => RolledBack.parse(event).message_ids))
   }
 
   count(runId: string, type: string): number {

@@ -1,19 +1,12 @@
 import { z } from 'zod'
-import { Request, type Run } from '../../src/protocol/protocol.ts'
+import { QueuedInput, Request, type Run } from '../../src/protocol/protocol.ts'
 import { eventOf, type Frame } from '../crash/frames.ts'
 import { Complaint, must } from './complaint.ts'
+import { Input, type Place } from './input.ts'
+import type { Keyed } from './keyed.ts'
+import { LogDiary } from './log-diary.ts'
 import { Register } from './register.ts'
 import type { Answer, Outcome } from './wire.ts'
-
-/** Something that was said to a session. Its text is unlike every other text. */
-export interface Input {
-  readonly kind: 'run' | 'steer' | 'followup'
-  readonly text: string
-  readonly key?: string | undefined
-  outcome: Outcome
-  /** What the client was answered. */
-  answer: string
-}
 
 /** An answer to a question. Its tag is unlike every other one. */
 export interface Verdict {
@@ -30,64 +23,64 @@ export interface Stop {
   readonly run: Run | undefined
 }
 
-/** An event of a JSON page. */
-export interface Entry {
-  readonly seq: number
-  readonly event: unknown
-}
-
 const Event = z.looseObject({
   type: z.string(),
+  session_id: z.string(),
   run_id: z.string().optional(),
   message: z.unknown().optional(),
   request: z.unknown().optional(),
+  input: z.unknown().optional(),
 })
 
 /** Notes that are kept of a session, newest last. */
 const mostNotes = 2000
 
 /** All that clients said to one session, and were told and shown by it. Outlives the servers. */
-export class SessionDiary {
+export class SessionDiary extends LogDiary {
   readonly id: string
+  readonly query = ''
   readonly title: Register<string>
   readonly starred = new Register(false)
   /** The pattern that the session's permissions allow; empty when there is none. */
   readonly allowed = new Register('')
   readonly inputs: Input[] = []
+  /** Messages that were shown to wait, and not shown to do so no more. */
+  readonly queue = new Map<string, QueuedInput>()
+  /** Requests that may be sent again. */
+  readonly keyed: Keyed[] = []
   readonly verdicts: Verdict[] = []
   readonly stops: Stop[] = []
+  /** Somebody has asked for the place of a run, and that it be rolled back. */
+  mayRollBack = false
   /** Runs that were told to have started, and with which seq. */
   readonly started = new Map<string, number>()
   /** Questions that were shown and not shown to be settled. */
   readonly open = new Map<string, Request>()
-  /** Beginnings of frames whose rest never came. */
-  readonly torn: Frame[] = []
-  readonly pages: Entry[] = []
   /** `asked` without an answer leaves open whether it is gone. */
   deletion: 'no' | 'asked' | 'told' = 'no'
   running: string | undefined
   readonly #delivered = new Set<string>()
-  readonly #frames = new Map<number, string>()
   readonly #notes: string[] = []
-  #changed = Promise.withResolvers<void>()
 
   constructor(id: string, title: string) {
+    super()
     this.id = id
     this.title = new Register(title)
   }
 
-  get frames(): ReadonlyMap<number, string> {
-    return this.#frames
+  get path(): string {
+    return `/sessions/${this.id}/events`
   }
 
-  /** Resolves with the next frame that somebody is shown. */
-  get changed(): Promise<void> {
-    return this.#changed.promise
+  get isGone(): boolean {
+    return this.deletion === 'told'
   }
 
   /** Inputs that may be in the queue. */
   get waiting(): number {
-    return this.inputs.filter(({ outcome, text }) => outcome !== 'refused' && !this.#delivered.has(text)).length
+    return this.inputs.filter(({ outcome, taken, texts }) => {
+      return outcome !== 'refused' && taken !== 'told' && !texts.some((text) => this.#delivered.has(text))
+    }).length
   }
 
   get notes(): readonly string[] {
@@ -99,40 +92,23 @@ export class SessionDiary {
     if (this.#notes.length > mostNotes) this.#notes.shift()
   }
 
-  /** Takes down a frame that somebody was shown; complains when somebody was shown another one under its seq. */
-  show(frame: Frame): void {
-    const before = this.#frames.get(frame.seq)
-    if (before !== undefined) {
-      if (before !== frame.bytes) throw this.complaint(`seq ${frame.seq} was ${before} and is ${frame.bytes}`)
-      return
-    }
-    this.#frames.set(frame.seq, frame.bytes)
-    this.#read(frame)
-    this.#changed.resolve()
-    this.#changed = Promise.withResolvers()
-  }
-
-  /** Takes down how a stream broke off after a cursor. */
-  showRest(cursor: number, rest: string): void {
-    if (rest.startsWith('id: ')) this.torn.push({ seq: cursor + 1, bytes: rest })
-  }
-
-  /** Says something with a request, and takes down how that came out. */
-  async say(said: Pick<Input, 'kind' | 'text' | 'key'>, request: () => Promise<Answer>): Promise<Answer> {
-    const input: Input = { ...said, outcome: 'unknown', answer: '' }
+  /** Something is about to be said to it. */
+  say(text: string, place?: Place): Input {
+    const input = new Input(text, place)
     this.inputs.push(input)
-    const answer = await request()
-    input.outcome = answer.outcome
-    input.answer = `${answer.status} ${answer.text}`
-    this.note(`${said.kind} ${said.text}: ${input.answer}`)
-    return answer
+    return input
   }
 
-  /** Answers a question, and takes down how that came out; complains when it was answered before. */
-  async judge(requestId: string, tag: string, request: () => Promise<Answer>): Promise<void> {
+  /** A question is about to be answered. */
+  judge(requestId: string, tag: string): Verdict {
     const verdict: Verdict = { requestId, tag, outcome: 'unknown' }
     this.verdicts.push(verdict)
-    const { outcome, status, text } = await request()
+    return verdict
+  }
+
+  /** Takes down how an answer to a question came out; complains when another one had come out well before. */
+  decide(verdict: Verdict, { outcome, status, text }: Answer): void {
+    const { requestId, tag } = verdict
     verdict.outcome = outcome
     this.note(`answer ${tag} to ${requestId}: ${status} ${text}`)
     const accepted = this.verdicts.filter((one) => one.requestId === requestId && one.outcome === 'accepted')
@@ -158,15 +134,20 @@ export class SessionDiary {
     return new Complaint(`session ${this.id}: ${text}`, this.id)
   }
 
-  #read(frame: Frame): void {
-    const { type, run_id, message, request } = Event.parse(eventOf(frame))
+  protected read(frame: Frame): void {
+    const { type, session_id, run_id, message, request, input } = Event.parse(eventOf(frame))
     if (type !== 'agent_choice' && type !== 'agent_choice_reasoning' && type !== 'partial_tool_call') {
       this.note(`seq ${frame.seq} ${type} ${run_id ?? ''} ${summaryOf(frame)}`)
     }
     if (type === 'session_exited') this.deletion = 'told'
     if (type === 'user_message' && typeof message === 'string') this.#delivered.add(message)
-    if (type === 'stream_started') this.running = run_id
+    if (type === 'stream_started' && session_id === this.id) this.running = run_id
     if (type === 'stream_stopped' && this.running === run_id) this.running = undefined
+    if (type === 'input_queued' || type === 'input_updated' || type === 'input_settled') {
+      const waits = QueuedInput.parse(input)
+      if (type === 'input_settled') this.queue.delete(waits.id)
+      else this.queue.set(waits.id, waits)
+    }
     if (type !== 'request_opened' && type !== 'request_settled') return
     const question = Request.parse(request)
     if (type === 'request_settled') this.open.delete(question.id)

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
-import { Request, Run } from '../../src/protocol/protocol.ts'
+import { QueuedInput, Request, Run } from '../../src/protocol/protocol.ts'
 import type { SessionDiary } from './session-diary.ts'
 import type { Wire } from './wire.ts'
 
@@ -27,19 +27,24 @@ export async function settle(wire: Wire, session: SessionDiary): Promise<Rest> {
 async function restOf(wire: Wire, session: SessionDiary): Promise<Rest | undefined> {
   const state = await stateOf(wire, session)
   if (state === undefined) return 'gone'
-  if (state.run?.status !== 'running') return 'idle'
+  // A follow-up that nobody holds starts a run.
+  const isQueued = state.inputs.some(({ kind, state }) => kind === 'followup' && state === 'queued')
+  if (state.run?.status !== 'running') return isQueued ? undefined : 'idle'
   return state.open.length > 0 ? 'waiting' : undefined
 }
 
 interface State {
   readonly run: Run | undefined
   readonly open: readonly Request[]
+  readonly inputs: readonly QueuedInput[]
 }
 
 async function stateOf(wire: Wire, { id }: SessionDiary): Promise<State | undefined> {
-  const runs = await wire.send('GET', `/${id}/runs?limit=1`)
-  const requests = await wire.send('GET', `/${id}/requests`)
-  if (runs.status === 404 || requests.status === 404) return undefined
+  const runs = await wire.send('GET', `/sessions/${id}/runs?limit=1`)
+  const requests = await wire.send('GET', `/sessions/${id}/requests`)
+  const inputs = await wire.send('GET', `/sessions/${id}/inputs`)
+  if ([runs, requests, inputs].some(({ status }) => status === 404)) return undefined
   const [run] = z.array(Run).parse(JSON.parse(runs.text))
-  return { run, open: z.array(Request).parse(JSON.parse(requests.text)) }
+  const open = z.array(Request).parse(JSON.parse(requests.text))
+  return { run, open, inputs: z.array(QueuedInput).parse(JSON.parse(inputs.text)) }
 }

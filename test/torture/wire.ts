@@ -10,6 +10,10 @@ export interface Answer {
   /** 0 when there was no answer. */
   readonly status: number
   readonly text: string
+  /** The path of the next page. */
+  readonly next?: string | undefined
+  /** It says that it was given before. */
+  readonly replayed?: boolean
 }
 
 export interface Ask {
@@ -67,7 +71,7 @@ export class Wire {
   async #request(method: string, path: string, ask: Ask): Promise<IncomingMessage | undefined> {
     const { body, headers, cutAfterMs } = ask
     this.requests += 1
-    const asked = request(`${this.#url}/api/sessions${path}`, {
+    const asked = request(`${this.#url}/api${path}`, {
       method,
       headers: { ...(body === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
       agent: this.#agent,
@@ -107,10 +111,25 @@ async function textOf(response: IncomingMessage): Promise<string> {
   return text
 }
 
-function answerOf({ statusCode: status = 0 }: IncomingMessage, text: string, what: string): Answer {
+function answerOf({ statusCode: status = 0, headers }: IncomingMessage, text: string, what: string): Answer {
   must(status !== 500, `${what} answered 500 ${text}`)
-  if (status < 300) return { outcome: 'accepted', status, text }
+  const next = /^<\/api([^>]+)>; rel="next"$/.exec(String(headers.link))?.[1]
+  if (status < 300) return { outcome: 'accepted', status, text, next, replayed: isReplayed(headers) }
   return { outcome: status === 503 && !undecided.test(text) ? 'unknown' : 'refused', status, text }
+}
+
+/** Whether an answer was given before. */
+export function isReplayed(headers: IncomingMessage['headers']): boolean {
+  return headers['idempotency-replayed'] === 'true'
+}
+
+/** What an answer says; `undefined` when it says something else, or was cut off. */
+export function parsed<T extends z.ZodType>(shape: T, text: string): z.infer<T> | undefined {
+  try {
+    return shape.safeParse(JSON.parse(text)).data
+  } catch {
+    return undefined
+  }
 }
 
 export function isAnswer(value: IncomingMessage | Answer): value is Answer {

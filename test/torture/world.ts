@@ -4,23 +4,26 @@ import type { Random } from '../crash/random.ts'
 import { writeAgents } from './agents.ts'
 import type { Behaviour } from './behaviour.ts'
 import { checkGone, checkSession, checkSessions } from './check.ts'
-import { Client, type Stage } from './client.ts'
+import { checkFleet, settleFleet } from './check-fleet.ts'
+import { Client } from './client.ts'
 import { Complaint, must } from './complaint.ts'
 import { Counter } from './counter.ts'
 import { Diary } from './diary.ts'
 import { chooseFault, type Fault, inflict } from './fault.ts'
 import type { Figures } from './figures.ts'
 import { Life } from './life.ts'
+import type { LogDiary } from './log-diary.ts'
 import { awaitEnds, endAll } from './processes.ts'
 import { Reader } from './reader.ts'
 import type { SessionDiary } from './session-diary.ts'
 import { settle } from './settle.ts'
+import type { Stage } from './voice.ts'
 
 /** No round takes as long. */
 const patienceMs = 180_000
 /** Sessions that are talked to in one round, besides those that are made in it. */
 const oldSessions = 4
-const readersPerSession = 2
+const readersPerLog = 2
 
 export interface WorldOptions {
   readonly program: string
@@ -40,7 +43,7 @@ export interface WorldOptions {
 export class World {
   readonly #options: WorldOptions
   readonly #diary = new Diary()
-  readonly #readers = new Map<SessionDiary, readonly Reader[]>()
+  readonly #readers = new Map<LogDiary, readonly Reader[]>()
   /** Sessions that were talked to since they were checked. */
   readonly #touched = new Set<SessionDiary>()
   readonly #story: string[] = []
@@ -93,14 +96,14 @@ export class World {
     this.#story.push(`${new Date().toISOString().slice(14)} ${text}`)
   }
 
-  #start(grace: string): Life {
+  #start(grace: string, asks = false): Life {
     const { program, folder, name, behaviour } = this.#options
     this.#lives += 1
     const life = new Life({
       program,
       folder,
       name: `${name}-${this.#lives}`,
-      flags: ['--shutdown-grace', grace, ...behaviour.flags],
+      flags: ['--shutdown-grace', grace, ...behaviour.flags, ...(asks ? ['--recovery', 'ask'] : [])],
     })
     this.#life = life
     return life
@@ -108,15 +111,19 @@ export class World {
 
   /** Answers whether the server lived to see any load. */
   async #round(): Promise<boolean> {
-    const { random, figures } = this.#options
+    const { random, figures, behaviour } = this.#options
     const fault = chooseFault(random)
-    const life = this.#start(random.chance(0.5) ? '1s' : '4s')
-    this.#tell(`${life.name} (${life.pid}): ${JSON.stringify(fault)}`)
+    const asks = behaviour.asks && random.chance(0.2)
+    const life = this.#start(random.chance(0.5) ? '1s' : '4s', asks)
+    this.#tell(`${life.name} (${life.pid})${asks ? ' asks' : ''}: ${JSON.stringify(fault)}`)
     let inflicting = fault.atStart ? this.#inflict(fault, life) : undefined
     const wire = await life.listening()
     this.#tell(`${life.name} listens`)
     if (wire === undefined) figures.endedAtStart += 1
     else {
+      this.#watch(life, this.#diary.fleet)
+      // Whoever looks at a session makes the server open it: what was left must go on without.
+      if (!fault.atStart && random.chance(0.5)) await settleFleet(wire)
       const cast = [...this.#diary.alive.slice(-oldSessions)]
       for (const session of cast) this.#watch(life, session)
       if (!fault.atStart && random.chance(0.85)) await this.#check(life)
@@ -165,9 +172,9 @@ export class World {
     return { wire, over, diary: this.#diary, random: this.#options.random, onCreated }
   }
 
-  #watch(life: Life, session: SessionDiary): void {
-    const readers = this.#readers.get(session) ?? Array.from({ length: readersPerSession }, () => new Reader(session))
-    this.#readers.set(session, readers)
+  #watch(life: Life, log: LogDiary): void {
+    const readers = this.#readers.get(log) ?? Array.from({ length: readersPerLog }, () => new Reader(log))
+    this.#readers.set(log, readers)
     for (const reader of readers) life.read(reader, this.#options.random)
   }
 
@@ -180,6 +187,7 @@ export class World {
     this.#touched.clear()
     await Promise.all(sessions.map((session) => settle(wire, session)))
     await awaitEnds(this.#options.name, life)
+    await checkFleet(wire, this.#diary)
     await Promise.all(
       sessions.map(async (session) => {
         if (session.deletion === 'told') return checkGone(wire, session)
@@ -195,6 +203,8 @@ export class World {
     const life = this.#start('4s')
     const wire = await life.listening()
     must(wire !== undefined, `the server does not start: ${life.stderr()}`)
+    await settleFleet(wire)
+    this.#watch(life, this.#diary.fleet)
     await this.#check(life)
     const client = new Client(this.#stage(life, () => {}))
     await Promise.all(this.#diary.alive.map((session) => this.#finish(life, client, session)))
@@ -206,12 +216,13 @@ export class World {
   async #finish(life: Life, client: Client, session: SessionDiary): Promise<void> {
     const { wire } = life
     this.#watch(life, session)
+    await client.release(session)
     while ((await settle(wire, session)) === 'waiting') {
       const open = [...session.open.keys()]
       await Promise.all(open.map((id) => client.judge(session, id, true)))
       if (open.length === 0) await session.changed
     }
-    const { outcome, status, text } = await client.stream(session, 'brief', { mayLeave: false })
+    const { outcome, status, text } = await client.finish(session)
     if (outcome !== 'accepted') throw session.complaint(`it is stuck: a run was answered ${status} ${text}`)
     await settle(wire, session)
   }

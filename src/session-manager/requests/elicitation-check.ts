@@ -1,6 +1,6 @@
+import { runInNewContext } from 'node:vm'
 import { z } from 'zod'
 import type { ElicitationAnswer, ElicitationContent, ErrorDetail } from '../../protocol/protocol.ts'
-import { checkableSchema } from './form-schema.ts'
 
 /** A form: the content of an answer is always an object, so only a schema of one can be held against it. */
 const FormSchema = z.union([
@@ -10,7 +10,7 @@ const FormSchema = z.union([
 
 /**
  * What is wrong with the content that was accepted, each thing with its path in the body; nothing when there is no form. A
- * schema that cannot be read, or not in little time, objects to nothing: the request must not be unanswerable because of who asked.
+ * schema that cannot be read objects to nothing: the request must not be unanswerable because of who asked.
  */
 export function objectionsTo(
   { mode, schema }: ElicitationContent,
@@ -24,12 +24,19 @@ export function objectionsTo(
 
 type JsonSchema = Parameters<typeof z.fromJSONSchema>[0]
 
+/** No person's answer needs as long; a pattern that tries every way to match may take for ever. */
+const longestCheckMs = 250
+
 /** A schema enters here from an MCP server or a model: what the library cannot make sense of, it throws at. */
 function issuesOf(schema: object, content: unknown): readonly z.core.$ZodIssue[] {
+  let issues: readonly z.core.$ZodIssue[] = []
+  const check = (): void => {
+    issues = z.fromJSONSchema(schema as JsonSchema).safeParse(content).error?.issues ?? []
+  }
   try {
-    const checkable = checkableSchema(schema, content)
-    if (checkable === undefined) return []
-    return z.fromJSONSchema(checkable as JsonSchema).safeParse(content).error?.issues ?? []
+    // Nothing else takes a regular expression off this thread.
+    runInNewContext('check()', { check }, { timeout: longestCheckMs })
+    return issues
   } catch {
     return []
   }
