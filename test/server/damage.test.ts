@@ -50,7 +50,7 @@ describe('A session whose record cannot be read', () => {
     expect(told).toEqual([{ session_id: ids.rested, what: 'session', reason: expect.any(String) }])
   })
 
-  it('is listed with a mark, and can be deleted, also with a key', async () => {
+  it('is listed with a mark, and can be deleted, also with a key (S9)', async () => {
     const { bench, ids } = await damaged('sessions', (all) => all.rested)
     const listed = await bench.client.call('listSessions')
     expect(listed.body).toContainEqual(expect.objectContaining({ id: ids.rested, damaged: true, num_messages: 0 }))
