@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Cursor, FleetSession, LogBounds, Request, Run } from '../protocol/protocol.ts'
 import type { Damage } from './damage.ts'
+import { fileReason } from './file-reason.ts'
 import { HandOver } from './hand-over.ts'
 import { OwnerLock } from './owner-lock.ts'
 import { instantOf } from './page-cursor.ts'
@@ -245,7 +246,9 @@ class SqliteStore implements Store {
     } catch (error) {
       await link?.close()
       lock.release()
-      throw error instanceof StoreError ? error : new StoreError('cannot_open', `${path} cannot be opened.`, error)
+      throw error instanceof StoreError
+        ? error
+        : new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}.`, error)
     }
   }
 
@@ -316,6 +319,6 @@ function realPath(path: string): string {
     makeDirectory(dirname(path))
     return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
   } catch (error) {
-    throw new StoreError('cannot_open', `The directory of ${path} cannot be used (${codeOf(error)}).`, error)
+    throw new StoreError('cannot_open', `The directory of ${path} cannot be used: ${fileReason(error)}.`, error)
   }
 }

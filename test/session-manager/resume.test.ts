@@ -187,6 +187,31 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(await endOf(next, free.id, second.run.run_id)).toMatchObject({ stops: ['normal'] })
   })
 
+  it.each([
+    ['ends at the next start', { recovery: 'interrupt' } as const],
+    ['is stopped before it goes on', { recovery: 'resume', recoveryDelayMs: 1_000_000 } as const],
+  ])('leaves no call without a result that had begun when it %s', async (_, options) => {
+    const built = await house(options)
+    const { id, run } = await running(built)
+    await run.tell(calling('a', 'b', 'c'))
+    await run.tell(toolCall('a'))
+    await run.tell(toolCall('b'))
+    await run.tell(toolResponse('b', 'done'))
+    await built.manager.getSession(id)
+    const { manager } = await built.crash()
+    await manager.cancelRun(id, { by: 'test' }, { waitMs: patience })
+    const { messages = [] } = await manager.getSession(id)
+    expect((messages ?? []).slice(2).map(({ message }) => message)).toMatchObject([
+      { role: 'tool', tool_call_id: 'a', is_error: true, content: expect.stringContaining('unknown whether') },
+      { role: 'tool', tool_call_id: 'b', content: 'done' },
+    ])
+    const ends = eventsOf(await readLog(manager, id), 'tool_call_response')
+    expect(ends.map(({ tool_call_id, result }) => [tool_call_id, result?.isError])).toEqual([
+      ['b', undefined],
+      ['a', true],
+    ])
+  })
+
   it('gives up a run that was begun as often as it may be', async () => {
     const built = await resuming({ recoveryAttempts: 3 })
     const { id, runId } = await running(built)

@@ -1,5 +1,5 @@
 import { type ForeignEvent, type Recovery, type RecoveryCause, Request, type Run } from '../../protocol/protocol.ts'
-import type { Resumption } from '../../runtime/runtime.ts'
+import { type Resumption, unknownEffect } from '../../runtime/runtime.ts'
 import type { SessionRecord } from '../../store/store.ts'
 import { applyRules } from '../inputs/queue-rules.ts'
 import { settled } from '../requests/requests.ts'
@@ -8,6 +8,7 @@ import { interrupted } from '../state/transcript.ts'
 import { unlessDamaged } from '../unless-damaged.ts'
 import { endedRun } from './active-run.ts'
 import { EndsBelow } from './ends-below.ts'
+import type { OpenCalls } from './open-calls.ts'
 import { rollBack, toolsRun } from './rollback.ts'
 import { type RunPast, runPast } from './run-past.ts'
 
@@ -27,7 +28,6 @@ export interface RecoveryPolicy {
   readonly delayMs: number
 }
 
-/**
 /**
  * Why a run was left. A store that takes nothing is no fault of the run, and a process that ends before it has gone on with it
  * was not ended by it: only the death of a process that went on with it counts.
@@ -82,6 +82,7 @@ export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   }
   tellBelow(state, past.below)
   closePartial(state, run, past)
+  past.openCalls.close(state, run_id, unknownEffect)
   state.skipCompaction(run_id)
   const { reason, status, error } = endings[ending]
   if (error !== undefined) {
@@ -154,13 +155,14 @@ export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): Tak
   )
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
-  return { run: now, past, endsBelow }
+  return { run: now, past, openCalls: past.openCalls, endsBelow }
 }
 
 /** A run as it goes on, and what it had done. */
 export interface TakenUp {
   readonly run: Run
   readonly past: Resumption
+  readonly openCalls: OpenCalls
   /** Of tasks that go on. */
   readonly endsBelow: EndsBelow
 }

@@ -48,7 +48,7 @@ export function toolsRun({ storedEvents }: SessionState, run: Run): readonly Rol
     for (const { seq, json } of parseFrames(segment.text)) {
       // Most events are something else, and need not be parsed.
       if (seq <= cursor || !json.startsWith('{"type":"tool_call",')) continue
-      const { tool_call } = storedEvents.parse(seq, json, (event) => Called.parse(event))
+      const { tool_call } = storedEvents.reading(seq, () => Called.parse(JSON.parse(json)))
       const { id: tool_call_id = '', function: called } = tool_call
       found.push({ tool_call_id, name: called.name ?? '' })
     }

@@ -34,10 +34,10 @@ export class StoredEvents {
     return segment
   }
 
-  /** An event that is needed. */
-  parse<T>(seq: Cursor, json: string, read: (event: unknown) => T): T {
+  /** Reads what events say that are needed, from that one on. */
+  reading<T>(seq: Cursor, read: () => T): T {
     try {
-      return read(JSON.parse(json))
+      return read()
     } catch {
       throw this.#refusal(seq - 1)
     }
