@@ -11,6 +11,7 @@ import type {
   Session,
   SessionAgent,
   SessionError,
+  Spending,
   Summary,
   Termination,
 } from '../protocol/protocol.ts'
@@ -47,8 +48,14 @@ type ItemContent =
   | { readonly kind: 'error'; readonly error: SessionError }
   | { readonly kind: 'summary'; readonly summary: Summary }
   | { readonly kind: 'termination'; readonly termination: Termination }
-  /** The session that carries out a task for this one. */
-  | { readonly kind: 'sub_session'; readonly session_id: string }
+  /** The session that carries out a task for this one, and what of its figures is counted here. */
+  | { readonly kind: 'sub_session'; readonly session_id: string; readonly counted?: CountedBelow | undefined }
+
+/** Sessions commit one by one, so that what is counted here may be less than what a task has spent, or more. */
+export interface CountedBelow {
+  readonly cost: number
+  readonly spent: Spending
+}
 
 /** One entry of a session, in order of `position`, which starts at 0 and is never reused. */
 export interface ItemRecord {

@@ -10,6 +10,7 @@ import {
   Session,
   SessionAgent,
   SessionError,
+  Spending,
   Summary,
   Termination,
 } from '../protocol/protocol.ts'
@@ -33,7 +34,12 @@ const StoredItem = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('error'), error: SessionError, ...rolledBack }),
   z.object({ kind: z.literal('summary'), summary: Summary, ...rolledBack }),
   z.object({ kind: z.literal('termination'), termination: Termination, ...rolledBack }),
-  z.object({ kind: z.literal('sub_session'), session_id: z.string(), ...rolledBack }),
+  z.object({
+    kind: z.literal('sub_session'),
+    session_id: z.string(),
+    counted: z.object({ cost: z.number(), spent: Spending }).optional(),
+    ...rolledBack,
+  }),
 ])
 
 const StoredKey = z.object({

@@ -5,6 +5,7 @@ import { applyRules } from '../inputs/queue-rules.ts'
 import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
+import { tellLeftTasks } from '../tasks/left-tasks.ts'
 import { unlessDamaged } from '../unless-damaged.ts'
 import { endedRun } from './active-run.ts'
 import { EndsBelow } from './ends-below.ts'
@@ -81,6 +82,7 @@ export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
     recorder.event({ type: 'request_settled', request, decider: 'restart' }, run_id)
   }
   tellBelow(state, past.below)
+  tellLeftTasks(state, run, { completed: past.completed, goesOn: false })
   closePartial(state, run, past)
   past.openCalls.close(state, run_id, unknownEffect)
   state.skipCompaction(run_id)
@@ -153,6 +155,7 @@ export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): Tak
     run_id,
     requests.filter(({ id }) => !past.used.has(id)),
   )
+  tellLeftTasks(state, now, { completed: past.completed, goesOn: true })
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
   return { run: now, past, openCalls: past.openCalls, endsBelow }
