@@ -41,6 +41,7 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
   const store = createSqliteStore({
     path: config.sessionDb,
     ownerWaitMs: config.ownerWait,
+    onDamage: (damage) => logger.error({ damage }, 'a stored record cannot be read'),
     onHealth: (error) => logHealth(logger, error),
   })
   const { modelSilence = Infinity, toolSilence = Infinity, runSilence = Infinity } = config

@@ -71,7 +71,7 @@ export class LiveSession {
     this.editor = new SessionEditor(this.#state, this.#gate)
     this.#life = { onGone: () => onGone(this), visits: 0, lastUsed: performance.now() }
     const [newest] = isNew ? [] : around.store.runs(record.id, { limit: 1 }).entries
-    if (newest?.status === 'running') this.#takeUp(newest)
+    if (newest?.status === 'running') this.#takeUpOrDrop(newest)
   }
 
   /** The tasks that agents of this session have handed over. */
@@ -231,6 +231,18 @@ export class LiveSession {
     await settledWithin(this.#emptied, leavingMs)
     await this.settled().catch(() => {})
     this.#state.log.close()
+  }
+
+  /** A session that cannot be loaded has decided nothing. */
+  #takeUpOrDrop(left: Run): void {
+    try {
+      this.#takeUp(left)
+    } catch (failure) {
+      this.#state.recorder.drop()
+      this.#state.family.workAlone()
+      void this.#abandon()
+      throw failure
+    }
   }
 
   /** Goes on with a run that a former process has left, or ends it. */

@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Cursor, FleetSession, LogBounds, Request, Run } from '../protocol/protocol.ts'
+import type { Damage } from './damage.ts'
 import { fileReason } from './file-reason.ts'
 import { HandOver } from './hand-over.ts'
 import { OwnerLock } from './owner-lock.ts'
@@ -17,6 +18,7 @@ import type {
   ItemRange,
   ItemRecord,
   KeyRecord,
+  ListedSession,
   Page,
   RequestFilter,
   Segment,
@@ -34,6 +36,8 @@ export interface SqliteStoreOptions {
   readonly path: string
   /** Milliseconds that {@link Store.open} waits for another process to give the database up. */
   readonly ownerWaitMs?: number | undefined
+  /** Is told of each record that cannot be read, once. */
+  readonly onDamage?: ((damage: Damage) => void) | undefined
   /** Is told why nothing can be written, as one sentence without an end, and with nothing when writing works again. */
   readonly onHealth?: ((error: string | undefined) => void) | undefined
 }
@@ -85,11 +89,11 @@ class SqliteStore implements Store {
     return this.#read((reader) => reader.session(id))
   }
 
-  sessions(filter: SessionFilter): Page<SessionRecord> {
+  sessions(filter: SessionFilter): Page<ListedSession> {
     return this.#read((reader) => reader.sessions(filter))
   }
 
-  children(parentId: string): readonly SessionRecord[] {
+  children(parentId: string): readonly ListedSession[] {
     return this.#read((reader) => reader.children(parentId))
   }
 
@@ -236,7 +240,7 @@ class SqliteStore implements Store {
       checkFile(path)
       prepareFile(path)
       link = await this.#startWriter(path)
-      const reader = new SqliteReader(path)
+      const reader = new SqliteReader(path, (damage) => this.#options.onDamage?.(damage))
       this.#error = undefined
       return { lock, link, reader }
     } catch (error) {

@@ -13,6 +13,7 @@ import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
 import { tellLeftTasks } from '../tasks/left-tasks.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import { endedRun } from './active-run.ts'
 import { EndsBelow } from './ends-below.ts'
 import type { OpenCalls } from './open-calls.ts'
@@ -78,13 +79,15 @@ export function isTakenUp(run: Run, record: SessionRecord, { recovery }: Recover
 export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const { recorder, around, id } = state
   const { run_id, agent_name } = run
+  // Read first: whoever finds damage here must have told nothing.
+  const requests = around.store.requests(id, 'open')
+  const past = runPast(state, run)
   state.tally.recount()
-  for (const open of around.store.requests(id, 'open')) {
+  for (const open of requests) {
     const request = settled(open, 'expired', 'restart')
     recorder.save({ kind: 'request.put', request })
     recorder.event({ type: 'request_settled', request, decider: 'restart' }, run_id)
   }
-  const past = runPast(state, run)
   tellBelow(state, past.below)
   tellLeftTasks(state, run, { completed: past.completed, goesOn: false })
   closePartial(state, run, past)
@@ -129,8 +132,10 @@ const endings = {
 export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): TakenUp {
   const { recorder, log } = state
   const { run_id, agent_name, attempt = 1 } = run
-  state.tally.recount()
+  // Read first: whoever finds damage here must have told nothing.
+  const requests = state.around.store.requests(state.id, 'all')
   const past = runPast(state, run)
+  state.tally.recount()
   const to_seq = log.head
   const endsBelow = new EndsBelow(past.below)
   tellBelow(
@@ -153,7 +158,6 @@ export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): Tak
     run_id,
   )
   recorder.save({ kind: 'run.put', run: now })
-  const requests = state.around.store.requests(state.id, 'all')
   state.requests.restore(
     run_id,
     requests.filter(({ id }) => !past.used.has(id)),
@@ -196,17 +200,17 @@ function storedEnd(
   { type, session_id, run_id, request }: ForeignEvent,
 ): Partial<ForeignEvent> {
   if (type === 'stream_stopped') {
-    const reason = around.store.run(String(session_id), String(run_id))?.reason
+    const reason = unlessDamaged(() => around.store.run(String(session_id), String(run_id)))?.reason
     return reason === undefined ? {} : { reason }
   }
   const { id } = Request.parse(request)
-  const stored = around.store.requests(String(session_id), 'all').find((one) => one.id === id)
+  const stored = unlessDamaged(() => around.store.request(String(session_id), id))
   return stored === undefined || stored.state === 'open' ? {} : { request: stored, decider: stored.decider }
 }
 
 /** A task that is stored as running is taken up too, or tells its end itself. */
 function goesOn({ around }: SessionState, { session_id, run_id }: ForeignEvent): boolean {
-  return around.store.run(String(session_id), String(run_id))?.status === 'running'
+  return unlessDamaged(() => around.store.run(String(session_id), String(run_id)))?.status === 'running'
 }
 
 function rootOf({ root_run_id }: Run): { readonly root_run_id?: string } {

@@ -30,15 +30,17 @@ export interface RunPast extends Resumption {
 }
 
 /** Reads in the log of a session what a run has done. */
-export function runPast({ around, id }: SessionState, run: Run): RunPast {
+export function runPast({ storedEvents, id }: SessionState, run: Run): RunPast {
   const past = new Past(id, run)
   let cursor = run.first_seq - 1
   for (;;) {
-    const segment = around.store.events(id, cursor)
-    if (segment === undefined) return past.found()
-    for (const { seq, json } of parseFrames(segment.text)) {
-      if (seq > cursor) past.read(seq, json)
-    }
+    const segment = storedEvents.need(cursor)
+    if (segment === undefined) return storedEvents.reading(run.first_seq, () => past.found())
+    storedEvents.reading(cursor + 1, () => {
+      for (const { seq, json } of parseFrames(segment.text)) {
+        if (seq > cursor) past.read(seq, json)
+      }
+    })
     cursor = segment.last
   }
 }

@@ -1,5 +1,5 @@
 import type { EventLog } from '../../event-log/event-log.ts'
-import type { Cursor, EventBody, ForeignEvent } from '../../protocol/protocol.ts'
+import { type Cursor, type EventBody, type ForeignEvent, Refusal } from '../../protocol/protocol.ts'
 import type { Change, Store } from '../../store/store.ts'
 import { keyOfCommand } from '../idempotency.ts'
 
@@ -90,6 +90,13 @@ export class Recorder {
     if (this.#ended === 'no') this.#ended = 'left'
   }
 
+  /** Forgets what was recorded in this breath: the session could not be loaded. */
+  drop(): void {
+    this.#ended = 'left'
+    this.#open?.committed.reject(new Refusal('session_damaged'))
+    this.#open = undefined
+  }
+
   /**
    * Closes a command, in the breath in which it has recorded its effect: the idempotency key that it came with, if any, is
    * committed with that. Resolves then with the outcome, which is JSON and from which repeats are answered.
@@ -138,10 +145,15 @@ export class Recorder {
     this.#open = undefined
     this.#inFlight = group
     const last = this.#log.head
-    this.#store.write({ session_id: this.#sessionId, changes: this.#changesOf(group) }).then(
+    this.#write(group).then(
       () => this.#onCommitted(group, last),
       (cause: unknown) => this.#onRejected(group, cause),
     )
+  }
+
+  /** What cannot be written down fails this session, not the process. */
+  async #write(group: OpenGroup): Promise<void> {
+    await this.#store.write({ session_id: this.#sessionId, changes: this.#changesOf(group) })
   }
 
   #changesOf(group: OpenGroup): readonly Change[] {

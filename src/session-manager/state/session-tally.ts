@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Spending } from '../../protocol/protocol.ts'
 import type { CountedBelow, ItemBody, SessionRecord } from '../../store/store.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import type { SessionState } from './session-state.ts'
 import { differenceOf, noSpending, sumOf } from './spending.ts'
 
@@ -47,11 +48,10 @@ export class SessionTally {
   /** Counts what was added below. The messages of a task whose run was rolled back are no part of the session. */
   countBelow(childId: string, more: Count): void {
     this.#rolledBack ??= new Set(
-      this.#state
-        .items({ from: 0 })
-        .flatMap(({ body }) =>
-          body.kind === 'sub_session' && body.rolled_back !== undefined ? [body.session_id] : [],
-        ),
+      // Figures of a session that cannot be read are no reason to refuse what happens below it.
+      (unlessDamaged(() => this.#state.items({ from: 0 })) ?? []).flatMap(({ body }) =>
+        body.kind === 'sub_session' && body.rolled_back !== undefined ? [body.session_id] : [],
+      ),
     )
     this.count(this.#rolledBack.has(childId) ? { ...more, messages: 0 } : more)
     if (more.cost === undefined && more.spent === undefined) return
@@ -63,8 +63,9 @@ export class SessionTally {
 
   /** Records what is counted of a task. */
   #note(childId: string, change: (counted: CountedBelow) => CountedBelow): void {
-    const { recorder, transcript } = this.#state
-    const item = recorder.isOpen ? transcript.recountBelow(childId, change) : undefined
+    const { recorder } = this.#state
+    const transcript = recorder.isOpen ? unlessDamaged(() => this.#state.transcript) : undefined
+    const item = transcript?.recountBelow(childId, change)
     if (item !== undefined) recorder.save({ kind: 'item.put', item })
   }
 
@@ -96,7 +97,7 @@ export class SessionTally {
 
   #recordOf(id: string): SessionRecord | undefined {
     const { peek, store } = this.#state.around
-    return peek(id)?.record ?? store.session(id)
+    return peek(id)?.record ?? unlessDamaged(() => store.session(id))
   }
 
   /** How many messages of the conversation an item stands for. */

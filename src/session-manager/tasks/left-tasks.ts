@@ -2,8 +2,9 @@ import { Refusal, type Run } from '../../protocol/protocol.ts'
 import { recallText } from '../../runtime/runtime.ts'
 import type { SessionRecord, Store } from '../../store/store.ts'
 import type { SessionState } from '../state/session-state.ts'
-import { grow, type SessionTree } from '../state/session-tree.ts'
+import { grow, type SessionTree, type TreeItem } from '../state/session-tree.ts'
 import { lastText } from '../state/transcript.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import { toSession } from '../views/session-view.ts'
 import { storedTaskRun, tellTaskEnd, viewOf } from './task-view.ts'
 
@@ -20,26 +21,40 @@ export function tellLeftTasks(
   const begun = state.transcript.items.slice(run.first_position ?? state.transcript.items.length)
   for (const { body } of begun) {
     if (body.kind !== 'sub_session' || completed.has(body.session_id)) continue
-    const record = store.session(body.session_id)
-    const own = storedTaskRun(store, body.session_id)
-    if (record === undefined || own === undefined || record.task_of?.run_id !== run.run_id) continue
+    const found = unlessDamaged(() => leftTask(store, body.session_id))
+    if (found === undefined || found.record.task_of?.run_id !== run.run_id) continue
+    const { record, own, items } = found
     const isWaited = own.trigger === 'delegation'
     // One that goes on tells its end itself.
     if (isWaited ? goesOn : own.status === 'running') continue
     tellTaskEnd(state, run.run_id, {
-      task: toSession(record, treeOf(store, record).items),
+      task: toSession(record, items),
       agent: own.agent_name,
       isWaited,
     })
-    if (record.task_of.recall && own.status !== 'canceled') recall(state, record, own, goesOn)
+    if (found.record.task_of.recall && own.status !== 'canceled') recall(state, found, goesOn)
   }
 }
 
+interface LeftTask {
+  readonly record: SessionRecord
+  readonly own: Run
+  readonly items: readonly TreeItem[]
+}
+
+/** All that is read of a task, at once. */
+function leftTask(store: Store, id: string): LeftTask | undefined {
+  const record = store.session(id)
+  const own = storedTaskRun(store, id)
+  if (record === undefined || own === undefined) return undefined
+  return { record, own, items: treeOf(store, record).items }
+}
+
 /** A queue that is full has no place for it. */
-function recall({ queue, around }: SessionState, { id }: SessionRecord, own: Run, goesOn: boolean): void {
-  const text = lastText(around.store.items(id, { last: 50 }))
+function recall({ queue }: SessionState, { record: { id }, own, items }: LeftTask, goesOn: boolean): void {
+  const view = viewOf(id, own.agent_name, own, lastText(items))
   try {
-    queue.add(goesOn ? 'steer' : 'followup', [{ content: recallText(viewOf(id, own.agent_name, own, text)) }])
+    queue.add(goesOn ? 'steer' : 'followup', [{ content: recallText(view) }])
   } catch (refusal) {
     if (!(refusal instanceof Refusal)) throw refusal
   }

@@ -15,6 +15,7 @@ import { childRecord } from '../state/session-record.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { noSpending } from '../state/spending.ts'
 import { isAnswer, lastText } from '../state/transcript.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import { toSession } from '../views/session-view.ts'
 import type { ExpectedTask, OpenTask, Parent, RunningTask } from './running-task.ts'
 import { agentOf, isTask, storedTaskRun, tellSwitch, tellTaskEnd, viewOf } from './task-view.ts'
@@ -263,7 +264,8 @@ export class SessionTasks {
 
   #view(id: string, run: Run): Task {
     const { store, peek } = this.#state.around
-    const text = peek(id)?.views.lastText ?? lastText(store.items(id, { last: 50 }))
+    const stored = () => lastText(unlessDamaged(() => store.items(id, { last: 50 })) ?? [])
+    const text = peek(id)?.views.lastText ?? stored()
     return viewOf(id, run.agent_name, run, text)
   }
 }

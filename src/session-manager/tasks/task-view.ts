@@ -2,15 +2,16 @@ import type { Run, Session } from '../../protocol/protocol.ts'
 import type { Task } from '../../runtime/runtime.ts'
 import type { Store } from '../../store/store.ts'
 import type { SessionState } from '../state/session-state.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 
 /** Whether a run carries out a task. */
 export function isTask({ trigger }: Run): boolean {
   return trigger === 'background' || trigger === 'delegation'
 }
 
-/** The run that has carried out the task of a session, as it is stored: the first one. */
+/** The run that has carried out the task of a session, as it is stored: the first one; none where that cannot be read. */
 export function storedTaskRun(store: Store, id: string): Run | undefined {
-  return store.runs(id, { limit: 100 }).entries.findLast(isTask)
+  return unlessDamaged(() => store.runs(id, { limit: 100 }))?.entries.findLast(isTask)
 }
 
 /** How a task stands, as its parent sees it. */
