@@ -68,7 +68,7 @@ function checkRollback(session: SessionDiary, whole: Replay, run: Run, fail: Fai
   if (!session.mayRollBack || run.reason !== 'canceled')
     fail(`run ${run.run_id} was rolled back, which nobody asked for`)
   const said = events.flatMap(({ type, message_id = '' }) => (saying.has(type) ? [message_id] : []))
-  if (!isDeepStrictEqual(rollback.message_ids, said))
+  if (!isDeepStrictEqual(rollback.message_ids.toSorted(), said.toSorted()))
     fail(`run ${run.run_id} has said ${said}, and of ${rollback.message_ids} was told that they are gone`)
   const begun = events.flatMap(({ type, tool_call }) => (type === 'tool_call' ? [Called.parse(tool_call).id] : []))
   const named = rollback.tools_run.map(({ tool_call_id }) => tool_call_id)
