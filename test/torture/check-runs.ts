@@ -42,6 +42,8 @@ function checkRun(session: SessionDiary, { replay, whole }: Look, run: Run, beha
   const ends = replay.count(run_id, 'stream_stopped')
   if (begins !== 1) fail(`run ${run_id} has ${begins} beginnings`)
   if (events[0]?.seq !== first_seq) fail(`run ${run_id} begins at ${first_seq}, and in the log at ${events[0]?.seq}`)
+  if (isGivenUp(run, replay) && reason !== 'interrupted' && reason !== 'canceled')
+    fail(`run ${run_id} was not to go on, and is ${JSON.stringify(run)}`)
   if (status === 'running') {
     if (ends !== 0) fail(`run ${run_id} goes on, but its end was told`)
     return

@@ -49,7 +49,7 @@ export class Client {
       run: (session) => this.#runs.run(session),
       steer: (session) => this.#queue.add(session, 'steer'),
       followUp: (session) => this.#queue.add(session, 'followup'),
-      queue: (session) => this.#queue.change(session),
+      queue: () => this.#changeQueue(sessions),
       repeat: async (session) => this.#stage.random.pick(session.keyed.slice(-8))?.repeat(session),
       answer: () => this.#answer(sessions),
       set: (session) => this.#set(session),
@@ -85,6 +85,11 @@ export class Client {
   /** Lets go of every message that a client holds. */
   release(session: SessionDiary): Promise<void> {
     return this.#queue.release(session)
+  }
+
+  async #changeQueue(sessions: readonly SessionDiary[]): Promise<void> {
+    const session = this.#stage.random.pick(sessions.filter(({ queue }) => queue.size > 0))
+    if (session !== undefined) await this.#queue.change(session)
   }
 
   /** Answers one open question in one way or another, now and then twice at once, as two people would. */
