@@ -5,7 +5,7 @@ import type { Config } from './config.ts'
 import { createModels } from './models/models.ts'
 import { createAgents } from './runtime/agents.ts'
 import { buildServer, listen } from './server/server.ts'
-import { SessionManager } from './session-manager/session-manager.ts'
+import { SessionManager, type TakenUpRuns } from './session-manager/session-manager.ts'
 import { createSqliteStore } from './store/sqlite-store.ts'
 import { ownProcesses } from './tools/tools.ts'
 import { version } from './version.ts'
@@ -29,12 +29,19 @@ export interface App {
 /** What the end needs after the runs have had their time: to end the tails, commit and close. */
 const closingMs = 3500
 
+/** Sessions that one line of the log names at most. */
+const mostNamed = 20
+
 /** Puts the rooms together: the only place that knows what is behind each door. */
 export async function createApp(config: Config, { logger, variables }: Env): Promise<App> {
   const { source, pullInterval } = config
   const pullIntervalMinutes = pullInterval === undefined ? undefined : pullInterval / 60_000
   const sources = await createAgentSources({ source, env: variables, pullIntervalMinutes })
-  const store = createSqliteStore({ path: config.sessionDb, ownerWaitMs: config.ownerWait })
+  const store = createSqliteStore({
+    path: config.sessionDb,
+    ownerWaitMs: config.ownerWait,
+    onHealth: (error) => logHealth(logger, error),
+  })
   const { modelSilence = Infinity, toolSilence = Infinity, runSilence = Infinity } = config
   const manager = new SessionManager({
     store,
@@ -58,7 +65,7 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
     workingDirRoot: config.sessionWorkingdirRoot,
     workingDir: config.workingDir,
     beforeRecovery: () => ownProcesses(config.sessionDb),
-    onDefect: (err) => logger.error({ err }, 'a defect'),
+    onDefect: (err, place) => logger.error({ ...place, err }, 'a defect'),
   })
   const server = await buildServer(manager, {
     authToken: config.authToken,
@@ -74,12 +81,13 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
   return {
     listen: async () => {
       const url = await listen(server, config.listen)
-      await manager.start()
+      logTakenUp(logger, await manager.start())
       return url
     },
     close: () => {
       closing ??= (async () => {
-        await manager.drain(Math.max(config.shutdownGrace - closingMs, 0))
+        const cut = await manager.drain(Math.max(config.shutdownGrace - closingMs, 0))
+        if (cut > 0) logger.warn({ runs: cut }, 'the grace period is over, and runs are cut in what they do')
         await server.close()
         await manager.close()
         await sources.close()
@@ -87,5 +95,26 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
       return closing
     },
     failed: store.failed,
+  }
+}
+
+/** One line for each time that nothing can be written, and one for its end. */
+function logHealth(logger: Logger, error: string | undefined): void {
+  if (error === undefined) logger.info('the database takes writes again, and the runs that were cut go on')
+  else logger.warn(`${error}: it is tried again each second; until then runs are cut and requests that write get 503`)
+}
+
+/** One line of what became of the runs that the process before has left, if there were any. */
+function logTakenUp(logger: Logger, { exhausted, ...counts }: TakenUpRuns): void {
+  const sum = Object.values(counts).reduce((one, other) => one + other, exhausted.length)
+  if (sum === 0) return
+  const told = { ...counts, exhausted: exhausted.length }
+  if (exhausted.length === 0) logger.info(told, 'took up the runs that the process before has left')
+  else {
+    const sessions = exhausted.slice(0, mostNamed)
+    logger.warn(
+      { ...told, sessions },
+      'took up the runs that the process before has left; those of these sessions were going on each time that a process died, and have failed',
+    )
   }
 }

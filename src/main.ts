@@ -48,7 +48,7 @@ async function serve(config: Config): Promise<void> {
   }
 
   function lose(error: unknown): void {
-    logger.fatal({ err: error }, 'the store failed')
+    logger.fatal({ err: error }, 'the database cannot be trusted any more, so the process ends with code 70')
     process.exit(exitCode.store)
   }
 }
@@ -69,7 +69,7 @@ function greet(url: string, config: Config): void {
 async function stop(app: App, config: Config, logger: Logger): Promise<void> {
   logger.info('closing')
   const late = setTimeout(() => {
-    logger.error('the server did not close in time')
+    logger.error('the server did not close in time and ends with code 1; the next process goes on with its runs')
     process.exit(exitCode.failure)
   }, config.shutdownGrace + overtime)
   await app.close()

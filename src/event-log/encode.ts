@@ -15,21 +15,28 @@ export function encode(event: ForeignEvent): string {
   const json = write(event)
   if (fits(json)) return json
   for (const keep of lengths) {
-    const shorter = write(event, (_key, value) => cut(value, keep))
+    const shorter = withTypeFirst(event, (_key, value) => cut(value, keep))
     if (fits(shorter)) return shorter
   }
-  return write({ ...event, ...replaced(event) })
+  return withTypeFirst({ ...event, ...replaced(event) })
+}
+
+/** Nearly every event has its type in front already. */
+function write(event: ForeignEvent): string {
+  const json = JSON.stringify(event)
+  return json.startsWith('{"type":') ? json : withTypeFirst(event)
 }
 
 /** By hand, because objects list keys that look like numbers before all others. */
-function write({ type, ...rest }: ForeignEvent, replacer?: (key: string, value: unknown) => unknown): string {
+function withTypeFirst({ type, ...rest }: ForeignEvent, replacer?: (key: string, value: unknown) => unknown): string {
   const head = `{"type":${JSON.stringify(type)}`
   const json = JSON.stringify(rest, replacer)
   return json === '{}' ? `${head}}` : `${head},${json.slice(1)}`
 }
 
+/** No character of UTF-16 takes more than three bytes. */
 function fits(json: string): boolean {
-  return Buffer.byteLength(json) <= maxEventBytes
+  return json.length <= maxEventBytes / 3 || Buffer.byteLength(json) <= maxEventBytes
 }
 
 function cut(value: unknown, keep: number): unknown {

@@ -8,9 +8,9 @@ import { after, upTo } from './segment.ts'
 const pageLimits = { events: 256, bytes: 256 * 1024 } as const
 const segmentBytes = 64 * 1024
 
-/** A log over a journal: the newest events from memory, older ones from what is stored. */
-export function createSessionLog(journal: Journal, limits: RingLimits): EventLog {
-  return new SessionLog(journal, limits)
+/** A log over a journal: the newest events from memory, older ones from what is stored. `head`: where it goes on. */
+export function createSessionLog(journal: Journal, limits: RingLimits, head = journal.bounds().head): EventLog {
+  return new SessionLog(journal, limits, head)
 }
 
 class SessionLog implements EventLog {
@@ -23,8 +23,7 @@ class SessionLog implements EventLog {
   /** The page that the newest commit made: readers that keep up share its bytes. */
   #newest: Frames | undefined
 
-  constructor(journal: Journal, limits: RingLimits) {
-    const { head } = journal.bounds()
+  constructor(journal: Journal, limits: RingLimits, head: Cursor) {
     this.#journal = journal
     this.#ring = new Ring(head, limits)
     this.#published = head

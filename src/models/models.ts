@@ -13,6 +13,7 @@ export type { AnswerFormat, LanguageModel, ModelFinish, ModelPart, ModelRequest 
 export { ModelDefinition, Price, ThinkingBudget } from './model-definition.ts'
 export { ModelFailure, type ModelFailureCode, type ModelFailureReason } from './model-failure.ts'
 export { ScriptedTurn } from './script.ts'
+export { Silence } from './silence.ts'
 export { costOf } from './usage.ts'
 
 /**

@@ -69,15 +69,18 @@ export class Refusal extends Error {
   /** Seconds after which it is worth trying again. */
   readonly retryAfter: number | undefined
 
+  /** Without a message it says each detail, or else the title of the code. */
   constructor(
     code: ErrorCode,
-    message: string = catalogue[code].title,
+    message?: string,
     more: { details?: readonly ErrorDetail[]; retryAfter?: number; cause?: unknown } = {},
   ) {
-    super(message, more.cause === undefined ? undefined : { cause: more.cause })
+    const { details, cause } = more
+    const sentence = message ?? details?.map((one) => `${one.path}: ${one.message}`).join('; ')
+    super(sentence ?? catalogue[code].title, cause === undefined ? undefined : { cause })
     this.name = 'Refusal'
     this.code = code
-    this.details = more.details
+    this.details = details
     this.retryAfter = more.retryAfter
   }
 }

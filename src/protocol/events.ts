@@ -167,6 +167,7 @@ export const events = {
     url: z.string().optional(),
     elicitation_id: z.string(),
     server_elicitation_id: z.string().optional(),
+    tool_call_id: z.string().optional(),
     meta: z.record(z.string(), z.unknown()).optional(),
   }),
   request_opened: event('request_opened', { request: Request }),

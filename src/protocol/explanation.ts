@@ -65,6 +65,8 @@ export const Activity = z.object({
   kind: ActivityKind,
   since: z.string(),
   last_sign_of_life: z.string().optional(),
+  /** Of a run that is taken up again after a pause. */
+  retry_at: z.string().optional(),
   deadline: z.string().optional(),
   name: z.string().optional(),
   tool_call_id: z.string().optional(),

@@ -51,6 +51,8 @@ export const ElicitationContent = z.object({
   schema: z.unknown().optional(),
   url: z.string().optional(),
   server_elicitation_id: z.string().optional(),
+  /** The call that asks. */
+  tool_call_id: z.string().optional(),
   meta: z.record(z.string(), z.unknown()).optional(),
 })
 export type ElicitationContent = z.infer<typeof ElicitationContent>

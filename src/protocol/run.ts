@@ -39,7 +39,7 @@ export const Recovery = z.enum(['resume', 'interrupt', 'ask'])
 export type Recovery = z.infer<typeof Recovery>
 
 /** Why a run had to be taken up again: its process was gone, or had handed it over to the next one before it ended. */
-export const RecoveryCause = z.enum(['crash', 'handover'])
+export const RecoveryCause = z.enum(['crash', 'handover', 'store_failure'])
 export type RecoveryCause = z.infer<typeof RecoveryCause>
 
 /** One stretch of work of a session, from an input to rest. */
@@ -55,7 +55,7 @@ export const Run = z.object({
   on_disconnect: OnDisconnect.optional(),
   /** 1, and one more each time it was taken up again after a crash. */
   attempt: z.number().int().optional(),
-  /** Its process ended in order and left it to the next one. */
+  /** It waits for a process to go on with it, and no attempt of it is under way. */
   handed_over: z.boolean().optional(),
   /** Of a compaction: what is to be kept in mind. */
   additional_prompt: z.string().optional(),
@@ -70,6 +70,8 @@ export const Run = z.object({
   last_seq: z.number().int().optional(),
   started_at: z.string(),
   ended_at: z.string().optional(),
+  /** It goes on, and what it did leaves the conversation with its end, in whatever process that comes. */
+  rolls_back: z.boolean().optional(),
   /** What it did has left the conversation. */
   rolled_back: z.boolean().optional(),
   usage: Usage,

@@ -51,9 +51,9 @@ export async function* loop(
 async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGenerator<RuntimeEvent, LoopEnd, void> {
   const { agent, context, shared, signal } = work
   const settings = context.settings()
-  const limits: Limits = { calls: settings.max_iterations || agent.max_iterations || Infinity, compacts: true }
+  const limits: Limits = { calls: mostCalls(work), compacts: true }
   const most = settings.max_consecutive_tool_calls || agent.max_consecutive_tool_calls || identicalBatches
-  const repeats = createLoopDetector(most)
+  let repeats = createLoopDetector(most)
   let called: readonly ToolCall[] = []
   let offered = work.toolbox.tools.length
   let left = yield* leftBehind(work)
@@ -63,7 +63,7 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
       if (!(yield* mayCall(work, limits))) return 'normal'
       if (yield* stopsForBudget(work)) return 'budget_exceeded'
       yield* compactInTime(work, limits)
-      context.takeSteering()
+      if (context.takeSteering().length > 0) repeats = createLoopDetector(most)
       shared.calls += 1
       const available_tools = work.toolbox.tools.length
       if (available_tools !== offered)
@@ -86,7 +86,16 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
     const next = yield* forcedHandoff(work)
     if (next !== undefined) return { handoff: next }
     if (!somethingFollows(context)) return yield* rest(work)
+    // The same question again may well lead to the same call.
+    repeats = createLoopDetector(most)
   }
+}
+
+/** What a person has allowed before a restart holds on. */
+function mostCalls({ agent, context, shared }: AgentAtWork): number {
+  const extended = shared.resumed?.extended
+  if (extended?.agent === agent.Name) return extended.calls + moreCalls
+  return context.settings().max_iterations || agent.max_iterations || Infinity
 }
 
 /** The models that read the results of these calls, where a toolset names one; of several the first. */

@@ -136,6 +136,8 @@ export interface Tasks {
 export interface Resumption {
   /** Model calls that were answered. */
   readonly calls: number
+  /** Whom a person has let make more of them than its limit says, and after how many; none when another has answered since. */
+  readonly extended?: { readonly agent: string; readonly calls: number } | undefined
   /** What the model had said of an answer that was cut. */
   readonly cut: string | undefined
   /** The tool calls of the last answer that had begun, by id: with their result, where there was one. */

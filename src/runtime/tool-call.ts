@@ -173,7 +173,8 @@ function callContext(
     elicit: async (question) => {
       if (!context.settings().interactive) return declined
       const expiry = toolbox.expiryOf(tool.name, 'elicitation')
-      const answer = context.ask({ content: { kind: 'elicitation', ...question }, expiry })
+      const asker = call.id ? { tool_call_id: call.id } : {}
+      const answer = context.ask({ content: { kind: 'elicitation', ...asker, ...question }, expiry })
       return await unlessAborted(shared.stopwatch.hold(answer), signal)
     },
   }

@@ -1,3 +1,4 @@
+import { Silence } from '../models/models.ts'
 import type { ToolCallResult } from '../protocol/protocol.ts'
 import { type CallContext, CallFailure, unlessAborted } from '../tools/tools.ts'
 
@@ -42,18 +43,16 @@ function silent(silenceMs: number): ToolCallResult {
 
 /** Notices that a call says nothing. */
 class ToolWatch {
-  readonly #silenceMs: number
+  readonly #silence: Silence
   readonly #leavingMs: number
   readonly #silent = new AbortController()
   readonly #givenUp = new AbortController()
-  #heard = performance.now()
   #holds = 0
-  #timer: NodeJS.Timeout
+  #leaving: NodeJS.Timeout | undefined
 
   constructor(silenceMs: number, leavingMs: number) {
-    this.#silenceMs = silenceMs
+    this.#silence = new Silence(silenceMs, () => this.#onSilent())
     this.#leavingMs = leavingMs
-    this.#timer = setTimeout(() => this.#look(), silenceMs).unref()
   }
 
   /** Aborts when the call has said nothing for too long. */
@@ -67,7 +66,7 @@ class ToolWatch {
   }
 
   hear(): void {
-    this.#heard = performance.now()
+    this.#silence.hear()
   }
 
   /** While this is waited for nobody expects the call to say anything. */
@@ -82,17 +81,18 @@ class ToolWatch {
   }
 
   end(): void {
-    clearTimeout(this.#timer)
+    this.#silence.end()
+    clearTimeout(this.#leaving)
   }
 
-  /** One timer for however many signs of life: it is set again for what is left. */
-  #look(): void {
-    const left = this.#holds > 0 ? this.#silenceMs : this.#heard + this.#silenceMs - performance.now()
-    if (left > 0) this.#timer = setTimeout(() => this.#look(), Math.ceil(left)).unref()
-    else {
-      const reason = new CallFailure('the call was silent for too long')
-      this.#silent.abort(reason)
-      this.#timer = setTimeout(() => this.#givenUp.abort(reason), this.#leavingMs).unref()
+  #onSilent(): void {
+    if (this.#holds > 0) {
+      this.hear()
+      return
     }
+    const reason = new CallFailure('the call was silent for too long')
+    this.#silence.end()
+    this.#silent.abort(reason)
+    this.#leaving = setTimeout(() => this.#givenUp.abort(reason), this.#leavingMs).unref()
   }
 }

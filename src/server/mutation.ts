@@ -69,8 +69,8 @@ function keyOf({ headers }: FastifyRequest): string | undefined {
   const key = headers[idempotencyKey.header]
   if (key === undefined || (typeof key === 'string' && idempotencyKey.form.test(key))) return key
   const message = 'must be 1 to 255 visible ASCII characters'
-  const path = `headers.${idempotencyKey.header}`
-  throw new Refusal('invalid_request', `${path}: ${message}`, { details: [{ path, message }] })
+  const details = [{ path: `headers.${idempotencyKey.header}`, message }]
+  throw new Refusal('invalid_request', undefined, { details })
 }
 
 function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {

@@ -1,4 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { z } from 'zod'
 import { catalogue, type ErrorCode, endpoints, type Problem, Refusal } from '../protocol/protocol.ts'
 import { requestIdHeader } from './request-id.ts'
 
@@ -65,7 +66,7 @@ export function problemOf({ code, message, details }: Refusal): Problem {
 /** Answers with whatever was thrown. A defect is logged here, once; its text stays in the log. */
 export function sendProblem(error: unknown, request: FastifyRequest, reply: FastifyReply): void {
   const refusal = toRefusal(error)
-  if (refusal === undefined) request.log.error({ err: error }, 'a request met a defect')
+  if (refusal === undefined) request.log.error({ ...placeOf(request), err: error }, 'a request met a defect')
   const { code, retryAfter } = refusal ?? { code: 'internal', retryAfter: undefined }
   const status = statusOf(code, request.method)
   const wait = retryAfter ?? (status === 429 ? 1 : undefined)
@@ -89,6 +90,14 @@ export function refuseRoute(request: FastifyRequest, reply: FastifyReply): never
   reply.header('allow', methods.join(', '))
   throw new Refusal('method_not_allowed')
 }
+
+/** The session is named by its id; what else a client has sent stays out of the log. */
+function placeOf({ method, routeOptions, params }: FastifyRequest): object {
+  const { id } = WithId.safeParse(params).data ?? {}
+  return { route: `${method} ${routeOptions.url ?? ''}`, ...(id !== undefined && { session_id: id }) }
+}
+
+const WithId = z.object({ id: z.string() })
 
 function toRefusal(error: unknown): Refusal | undefined {
   if (error instanceof Refusal) return error

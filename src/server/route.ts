@@ -99,7 +99,5 @@ function callOf<E extends Endpoint>(
 function parse(schema: z.ZodType, part: 'query' | 'body', value: unknown): unknown {
   const parsed = schema.safeParse(value)
   if (parsed.success) return parsed.data
-  const details = detailsOf(parsed.error, part)
-  const sentences = details.map(({ path, message }) => `${path}: ${message}`)
-  throw new Refusal('invalid_request', sentences.join('; '), { details })
+  throw new Refusal('invalid_request', undefined, { details: detailsOf(parsed.error, part) })
 }

@@ -5,8 +5,8 @@ import { Gate } from './inputs/gate.ts'
 import { Intake } from './inputs/intake.ts'
 import { SessionInputs } from './inputs/session-inputs.ts'
 import { SessionAnswers } from './requests/session-answers.ts'
-import type { ActiveRun } from './runs/active-run.ts'
-import { endLeftRun, fateOf, takeUp } from './runs/left-run.ts'
+import { type ActiveRun, canceledRun } from './runs/active-run.ts'
+import { causeOf, endLeftRun, type Fate, fateOf, takeUp } from './runs/left-run.ts'
 import { compactAgain, readyAgain } from './runs/resumption.ts'
 import { RunControl } from './runs/run-control.ts'
 import type { RunPlan } from './runs/run-plan.ts'
@@ -18,7 +18,7 @@ import { SessionState } from './state/session-state.ts'
 import type { SessionTally } from './state/session-tally.ts'
 import type { Surroundings } from './state/surroundings.ts'
 import type { Parent } from './tasks/running-task.ts'
-import type { SessionTasks } from './tasks/session-tasks.ts'
+import { isTask, parentStopped, type SessionTasks } from './tasks/session-tasks.ts'
 import { SessionViews } from './views/session-views.ts'
 import { settledWithin } from './wait.ts'
 
@@ -51,10 +51,11 @@ export class LiveSession {
   readonly #life: SessionLife
   /** Resolves when what the last run worked with is closed. */
   #emptied: Promise<void> = Promise.resolve()
+  #found: Fate | undefined
 
   constructor(record: SessionRecord, around: Surroundings, onGone: (session: LiveSession) => void, isNew = false) {
     this.#state = new SessionState(record, around, () => this.#throwAway(), isNew)
-    this.#keeper = new RuntimeKeeper((failure) => around.onDefect(failure))
+    this.#keeper = new RuntimeKeeper((failure) => this.#state.around.onDefect(failure))
     this.#gate = new Gate(this.#state, this.attachments, () => this.#control, this.#keeper)
     this.#control = new RunControl(this.#state, async (agent) => {
       this.#state.load()
@@ -98,6 +99,11 @@ export class LiveSession {
   /** It is gone for everybody, though its run may need a moment to leave. */
   get isDeleted(): boolean {
     return this.#gate.status === 'deleting'
+  }
+
+  /** What became of a run that was found as running when the session was loaded. */
+  get found(): Fate | undefined {
+    return this.#found
   }
 
   get hasRuntime(): boolean {
@@ -203,6 +209,12 @@ export class LiveSession {
     return this.#gate.left()
   }
 
+  /** Resolves when no run goes on, and that is committed; rejects when it cannot be. */
+  async stopped(): Promise<void> {
+    await this.left()
+    await this.#state.recorder.settled()
+  }
+
   /** Leaves the run to the next process. What was recorded before is still committed. */
   stopRecording(): void {
     this.#control.handOver()
@@ -221,12 +233,16 @@ export class LiveSession {
   }
 
   /** Goes on with a run that a former process has left, or ends it. */
-  #takeUp(left: Run): void {
+  #takeUp(stored: Run): void {
     const { above, around, record } = this.#state
-    const task = above?.tasks.expect(this, left)
+    const task = above?.tasks.expect(this, stored)
+    const left = task?.isRolledBack === true ? canceledRun(stored, parentStopped) : stored
     if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
-    const isLost = task === undefined && (left.trigger === 'delegation' || left.trigger === 'background')
-    const fate = isLost ? 'interrupted' : fateOf(left, record, around.recovery)
+    const isLost = task === undefined && isTask(left) && left.canceled === undefined
+    const cause = causeOf(left, around.cutByStore)
+    around.cutByStore.delete(left.run_id)
+    const fate = isLost ? 'interrupted' : fateOf(left, cause, record, around)
+    this.#found = fate
     if (fate !== 'resume' && fate !== 'ask') {
       const ended = endLeftRun(this.#state, left, fate)
       // Who waits for it finds it ended.
@@ -234,11 +250,10 @@ export class LiveSession {
       this.#state.family.workAlone()
       return
     }
-    const { cause, ...taken } = takeUp(this.#state, left)
+    const asks = fate === 'ask' && task?.lease === undefined
     const lease = async () => (await task?.lease)?.() ?? this.#gate.leaseCurrent()
-    const run = this.#control.resume(taken, {
-      getReady: (again) =>
-        readyAgain(this.#state, again, { asks: fate === 'ask' && task?.lease === undefined, cause, lease }),
+    const run = this.#control.resume(takeUp(this.#state, left, cause), {
+      getReady: (again) => readyAgain(this.#state, again, { asks, cause, isTask: task !== undefined, lease }),
       work: left.trigger === 'compaction' ? compactAgain(left) : undefined,
       onEnd: task?.onEnd,
     })
@@ -290,6 +305,10 @@ export class LiveSession {
 
   /** A commit failed: what is in memory may not be what is stored. Loaded again by the first use after its run has left. */
   #throwAway(): void {
+    const { around } = this.#state
+    const run = this.#control.current
+    // Where others can commit it is not the store's fault.
+    if (run !== undefined && !around.store.health().connected) around.cutByStore.add(run.id)
     const gone = this.#abandon().then(() => this.#life.onGone())
     this.#gate.close('store_unavailable', gone)
     this.#state.log.close()

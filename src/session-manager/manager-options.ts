@@ -5,7 +5,8 @@ import type { Store } from '../store/store.ts'
 import type { ManagerPhase } from './directory/lifecycle.ts'
 import type { RetentionOptions } from './directory/retention.ts'
 import { RunSlots } from './runs/run-slots.ts'
-import type { SharedSurroundings } from './state/surroundings.ts'
+import { Turnstile } from './runs/turnstile.ts'
+import type { DefectPlace, SharedSurroundings } from './state/surroundings.ts'
 
 export interface SessionManagerOptions extends RetentionOptions {
   /** Not open yet: `start` opens it, `close` closes it. */
@@ -36,8 +37,8 @@ export interface SessionManagerOptions extends RetentionOptions {
   readonly detachAfterMs?: number | undefined
   /** Done when the store is ours, before anything that a former process left is taken up. */
   readonly beforeRecovery?: (() => Promise<void>) | undefined
-  /** Is told of every defect, once. */
-  readonly onDefect?: ((error: unknown) => void) | undefined
+  /** Is told of every defect, once, and whose it is. */
+  readonly onDefect?: ((error: unknown, place?: DefectPlace) => void) | undefined
 }
 
 /** What the sessions of a manager share, with what holds where its options say nothing. */
@@ -50,6 +51,8 @@ export function surroundingsOf(
     store: options.store,
     agents: options.agents,
     slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
+    turnstile: new Turnstile(),
+    cutByStore: new Set(),
     workingDir: options.workingDir,
     ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
     fleet,
@@ -65,6 +68,6 @@ export function surroundingsOf(
     },
     isDraining: () => phase() !== 'ready',
     isLeaving: () => phase() === 'draining' || phase() === 'closed',
-    onDefect: (error) => options.onDefect?.(error),
+    onDefect: (error, place) => options.onDefect?.(error, place),
   }
 }

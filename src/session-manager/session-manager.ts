@@ -48,6 +48,7 @@ import { Lifecycle, type ManagerPhase, type Readiness } from './directory/lifecy
 import { SessionDirectory } from './directory/session-directory.ts'
 import { SessionMap } from './directory/session-map.ts'
 import { SessionVisits } from './directory/session-visits.ts'
+import type { TakenUpRuns } from './directory/taken-up-runs.ts'
 import type { FleetReadOptions } from './fleet/fleet-filter.ts'
 import { FleetView, fleetLog } from './fleet/fleet-view.ts'
 import { type Decided, Idempotency, type KeyedCommand } from './idempotency.ts'
@@ -65,6 +66,7 @@ import { settledWithin } from './wait.ts'
 
 export type * from './answers.ts'
 export type { ManagerPhase, Readiness } from './directory/lifecycle.ts'
+export type { TakenUpRuns } from './directory/taken-up-runs.ts'
 export { fingerprintOf } from './fingerprint.ts'
 export type { FleetReadOptions } from './fleet/fleet-filter.ts'
 export type { Decided, KeyedCommand } from './idempotency.ts'
@@ -73,6 +75,7 @@ export type { InputOptions } from './inputs/input-queue.ts'
 export type { Submission } from './inputs/intake.ts'
 export type { SessionManagerOptions } from './manager-options.ts'
 export type { StopRequest } from './runs/active-run.ts'
+export type { DefectPlace } from './state/surroundings.ts'
 
 /**
  * Owns sessions: finds, loads and closes them. Every method opens the session it is about and delegates; an unknown
@@ -104,13 +107,16 @@ export class SessionManager {
 
   // Life
 
-  /** Opens the store and ends what a former process left running. Throws what `Store.open` throws. */
-  start(): Promise<void> {
+  /** Opens the store and takes up what a former process left running. Throws what `Store.open` throws. */
+  start(): Promise<TakenUpRuns> {
     return this.#life.start()
   }
 
-  /** Takes no new runs, and waits until those that go on have ended, at most so many milliseconds. */
-  drain(graceMs: number): Promise<void> {
+  /**
+   * Takes no new runs, and waits until those that go on have ended or come to rest, at most so many milliseconds. Answers how
+   * many have not.
+   */
+  drain(graceMs: number): Promise<number> {
     return this.#life.drain(graceMs)
   }
 

@@ -10,7 +10,9 @@ const step = { segments: 128, sessions: 64, rows: 256, pages: 256 } as const
 const records = {
   runs: `json_extract(record, '$.ended_at')`,
   requests: `json_extract(record, '$.settled_at')`,
-  inputs: `iif(state = 'queued', NULL, json_extract(record, '$.created_at'))`,
+  // Those of earlier versions do not say when they were settled.
+  inputs: `iif(state IN ('queued', 'held'), NULL,
+    coalesce(json_extract(record, '$.settled_at'), json_extract(record, '$.created_at')))`,
 } as const
 
 /** A segment that has its place. */
@@ -107,6 +109,7 @@ export class Cleaner {
         yield
       }
     }
+    yield* this.#shrink()
     return removed
   }
 
@@ -114,7 +117,9 @@ export class Cleaner {
   *forgetKeys(before: number): Generator<void, number> {
     const sql = `DELETE FROM idempotency_keys WHERE num IN
       (SELECT num FROM idempotency_keys WHERE created < ? ORDER BY num LIMIT ?)`
-    return yield* this.#repeat(() => this.#delete(sql, before, step.rows))
+    const removed = yield* this.#repeat(() => this.#delete(sql, before, step.rows))
+    yield* this.#shrink()
+    return removed
   }
 
   /** Removes what belonged to deleted sessions; ends with how much. */

@@ -112,7 +112,7 @@ class MemoryStore implements Store {
   }
 
   inputs(sessionId: string): readonly InputRecord[] {
-    return this.#inputs(sessionId).filter(({ state }) => state === 'queued' || state === 'held')
+    return this.#inputs(sessionId).filter(({ state }) => waits(state))
   }
 
   waitingSessions(): readonly string[] {
@@ -253,7 +253,7 @@ class MemoryStore implements Store {
       const newest = [...runs.keys()].at(-1)
       remove(runs, ({ run_id, ended_at }) => run_id !== newest && isOld(ended_at))
       remove(requests, ({ settled_at }) => isOld(settled_at))
-      remove(inputs, ({ state, created_at }) => state !== 'queued' && isOld(created_at))
+      remove(inputs, ({ state, created_at, settled_at = created_at }) => !waits(state) && isOld(settled_at))
     }
     return removed
   }
@@ -407,6 +407,10 @@ function pageOf<T>(
   const shown = rest.slice(0, limit)
   const last = rest.length > limit ? shown.at(-1) : undefined
   return { entries: shown.map(({ entry }) => entry), next: last && encodePlace(last.place) }
+}
+
+function waits(state: InputRecord['state']): boolean {
+  return state === 'queued' || state === 'held'
 }
 
 function compare(a: Place, b: Place): number {

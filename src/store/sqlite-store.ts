@@ -33,6 +33,8 @@ export interface SqliteStoreOptions {
   readonly path: string
   /** Milliseconds that {@link Store.open} waits for another process to give the database up. */
   readonly ownerWaitMs?: number | undefined
+  /** Is told why nothing can be written, as one sentence without an end, and with nothing when writing works again. */
+  readonly onHealth?: ((error: string | undefined) => void) | undefined
 }
 
 /** What an open store holds, in the order of opening. */
@@ -246,7 +248,9 @@ class SqliteStore implements Store {
   #startWriter(path: string): Promise<WriterLink> {
     return WriterLink.start(path, {
       health: (error) => {
-        if (this.#closing === undefined) this.#error = error
+        if (this.#closing !== undefined) return
+        this.#error = error
+        this.#options.onHealth?.(error)
       },
       failed: (error) => this.#fail(error),
     })

@@ -570,6 +570,8 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         const ended = (id: string, at: number) => run('s', id, { status: 'completed', ended_at: instant(at) })
         const settled = (id: string, at: number) => ({ ...request('s', id, 'answered'), settled_at: instant(at) })
         const delivered = (id: string, at: number) => ({ ...input('s', id, 'delivered'), created_at: instant(at) })
+        const waitedLong = { ...delivered('i4', 1), settled_at: instant(9) }
+        const held = { ...input('s', 'i5', 'held'), created_at: instant(1) }
         await write(
           's',
           putSession(session('s')),
@@ -579,15 +581,17 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
           ...[settled('q1', 1), request('s', 'q2'), settled('q3', 9)].map(
             (request): Change => ({ kind: 'request.put', request }),
           ),
-          ...[delivered('i1', 1), input('s', 'i2'), delivered('i3', 9)].map(
+          ...[delivered('i1', 1), input('s', 'i2'), delivered('i3', 9), waitedLong, held].map(
             (input): Change => ({ kind: 'input.put', input }),
           ),
         )
         expect(await store.forgetRecords(instant(5))).toBe(3)
         expect(store.runs('s', { limit: 9 }).entries.map(({ run_id }) => run_id)).toEqual(['r4', 'r3', 'r2'])
         expect(store.requests('s', 'all').map(({ id }) => id)).toEqual(['q2', 'q3'])
-        expect(store.inputs('s').map(({ id }) => id)).toEqual(['i2'])
-        expect(await store.forgetRecords(instant(99))).toBe(3)
+        expect(store.inputs('s').map(({ id }) => id)).toEqual(['i2', 'i5'])
+        expect(store.input('s', 'i4')).toEqual(waitedLong)
+        expect(await store.forgetRecords(instant(99))).toBe(4)
+        expect(store.inputs('s').map(({ id }) => id)).toEqual(['i2', 'i5'])
         expect(store.runs('s', { limit: 9 }).entries.map(({ run_id }) => run_id)).toEqual(['r4', 'r2'])
         expect(await store.forgetRecords(instant(99))).toBe(0)
       })

@@ -122,7 +122,7 @@ describe('A client sees', () => {
     const file = join(tempDir(), 'it.yaml')
     writeFileSync(file, openai(upstream.url))
     await using sources = closing(await sourceLoader({ source: file, env: {} }))
-    const models = createModels({ env: variables, idleTimeoutMs: 50 })
+    const models = createModels({ env: variables, idleTimeoutMs: 2000 })
     await using server = await managedServer(createAgents({ sources, models }))
     const { id, frames } = await run(server)
     expect(await checkFailure(server, id, frames, 'model_error')).toMatch(/\S/)

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createModels, type LanguageModel, type ModelPart, type ModelRequest } from '../../src/models/models.ts'
 import { watchedModel } from '../../src/models/watched-model.ts'
+import { standStill } from '../stand-still.ts'
 
 const request: ModelRequest = { purpose: 'turn', messages: [{ role: 'user', content: 'hello' }], tools: [] }
 
@@ -43,6 +44,17 @@ describe('a model that is watched', () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true])
     gate.resolve()
     await left
+  })
+
+  test('is not blamed for what came while the process stood still', async () => {
+    const model: LanguageModel = {
+      ...deaf().model,
+      async *stream() {
+        await standStill(300)
+        yield { type: 'text', text: 'in time' }
+      },
+    }
+    expect(await read(watchedModel(model, 100))).toEqual([{ type: 'text', text: 'in time' }])
   })
 
   test('is left as it is when it may be silent for ever', () => {

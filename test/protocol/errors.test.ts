@@ -32,6 +32,16 @@ describe('the catalogue', () => {
 })
 
 describe('a refusal', () => {
+  test('says its details when nothing else is said', () => {
+    const details = [
+      { path: 'body.before', message: 'is nothing that waits' },
+      { path: 'query.limit', message: 'is no number' },
+    ]
+    const { message } = new Refusal('invalid_request', undefined, { details })
+    expect(message).toBe('body.before: is nothing that waits; query.limit: is no number')
+    expect(new Refusal('invalid_request', 'Something else', { details }).message).toBe('Something else')
+  })
+
   test('says the title of its code when nothing else is said', () => {
     const refusal = new Refusal('session_busy')
     expect(refusal).toMatchObject({ code: 'session_busy', message: 'The session is busy with a run', name: 'Refusal' })

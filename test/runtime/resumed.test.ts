@@ -102,6 +102,28 @@ describe('a run that goes on', () => {
     expect(stored(outcome).at(-1)?.content).toContain('after 2 model calls')
   })
 
+  it.each([
+    { agent: 'root', limit: 12 },
+    { agent: 'another', limit: 3 },
+  ])('makes as many more model calls as a person has allowed $agent before', async ({ agent, limit }) => {
+    const turns = Array.from({ length: 20 }, (_, at) => [sh(`echo ${at}`)])
+    const bench = toolBench(turns, { agent: { toolsets: [{ type: 'shell' }] } })
+    const asked: unknown[] = []
+    const options: SessionOptions = {
+      ...free,
+      maxIterations: 3,
+      resumed: past({ extended: { agent, calls: 2 } }),
+      answer: async ({ content }) => {
+        asked.push(content)
+        return { confirmation: 'reject' }
+      },
+    }
+    const history = [user('begin'), assistant('', { tool_calls: [shellCall('a', 'true')] })]
+    await carryOut(bench.runtime, session(history, options))
+    expect(asked).toEqual([{ kind: 'continuation', max_iterations: limit }])
+    expect(bench.requests).toHaveLength(limit - 1)
+  })
+
   it('stops in time for a budget of which it has spent before', async () => {
     const bench = toolBench([[]], { file: { budget: { max_tokens: 100 } } })
     const spent = { cost: 0, tokens: 100, active_seconds: 0, agent_name: 'root' }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { watchedCall } from '../../src/runtime/tool-watch.ts'
 import type { CallContext } from '../../src/tools/tools.ts'
+import { standStill } from '../stand-still.ts'
 
 interface Given {
   readonly signal?: AbortSignal
@@ -57,6 +58,15 @@ describe('a tool call that is watched', () => {
     await watchedCall(10, contextOf().context, untilAborted)
     asked.resolve({ action: 'accept' })
     expect(await answered).toEqual({ output: 'accept' })
+  })
+
+  test('is not blamed for what came while the process stood still', async () => {
+    const call = async ({ signal }: CallContext) => {
+      await standStill(300)
+      signal.throwIfAborted()
+      return { output: 'in time' }
+    }
+    expect(await watchedCall(100, contextOf().context, call)).toEqual({ output: 'in time' })
   })
 
   test('throws what it throws, also the reason of a run that was stopped', async () => {

@@ -141,6 +141,24 @@ describe('the calls of one answer', () => {
     expect(toolMessages(outcome)).toHaveLength(2)
   })
 
+  it.each(['followUps', 'steering'] as const)(
+    'do not stop the run when new messages lead to the same (%s)',
+    async (kind) => {
+      const again = [sh('echo again')]
+      const agent = { ...shell, max_consecutive_tool_calls: 2 }
+      const turns =
+        kind === 'followUps' ? [again, [{ text: 'so' }], again, [{ text: 'so' }], again] : [again, again, again]
+      const bench = toolBench(turns, { agent })
+      const talk = begin()
+      if (kind === 'followUps') talk.followUps.push(user('and now?'), user('and now?'))
+      const outcome = await carryOut(bench.runtime, talk, ({ type }) => {
+        if (kind === 'steering' && type === 'tool_call_response') talk.steering.push(user('look again'))
+      })
+      expect(outcome).toMatchObject({ reason: 'normal', error: undefined })
+      expect(toolMessages(outcome)).toHaveLength(3)
+    },
+  )
+
   it('do not stop the run while the model looks after its background tasks', async () => {
     const looks = Array.from({ length: 6 }, () => [calls('bg_list_background_agents')])
     const bench = toolBench(looks, { agent: { toolsets: [{ type: 'background_agents', name: 'bg' }] } })
@@ -307,7 +325,9 @@ describe('a tool that asks a person', () => {
       return { action: 'accept' as const, content: { value: 'this' } }
     }
     await carryOut(bench.runtime, begin({ answer }))
-    expect(questions).toMatchObject([{ kind: 'elicitation', message: 'Which?', mode: 'form' }])
+    expect(questions).toMatchObject([
+      { kind: 'elicitation', message: 'Which?', mode: 'form', tool_call_id: expect.any(String) },
+    ])
     expect(bench.results).toEqual(['{"action":"accept","content":{"value":"this"}}'])
   })
 

@@ -189,6 +189,7 @@ describe.each(backends)('what a busy session does over $over', (backend) => {
     expect(asked(next).at(-1)).toBe('next')
     const failed = await manager.getInput(id, inputIds[0] ?? '')
     expect(failed).toMatchObject({ state: 'failed', error: { code: 'unknown_agent' } })
+    await expect(manager.cancelInput(id, failed.id)).rejects.toThrow('The input has failed: There is no such agent')
     await next.end()
   })
 

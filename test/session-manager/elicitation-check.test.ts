@@ -79,6 +79,12 @@ describe('the check of an elicitation', () => {
     expect(check({}, { schema: odd })).toEqual([])
   })
 
+  it('objects to nothing that takes for ever to be found', () => {
+    const endless = { type: 'object', properties: { name: { type: 'string', pattern: '^(a+)+$' } } }
+    expect(check({ name: `${'a'.repeat(50)}!` }, { schema: endless })).toEqual([])
+    expect(paths({ name: 'b' }, { schema: endless })).toEqual(['body.content.name'])
+  })
+
   it('objects to nothing at a URL', () => {
     expect(check({}, { mode: 'url' })).toEqual([])
   })

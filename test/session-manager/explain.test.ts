@@ -183,6 +183,35 @@ describe.each(backends)('an explanation over $over', (backend) => {
     await run.end()
   })
 
+  it('tells people who asks what, and what happens when nobody answers', async () => {
+    const built = await house({ requestDeadlineMs: 3_600_000 })
+    const { manager } = built
+    const { id, run } = await running(built)
+    const { content } = approval('c')
+    const call = {
+      id: 'c',
+      type: 'function',
+      function: { name: 'shell', arguments: `{"cmd":"rm -rf ${'x'.repeat(200)}"}` },
+    }
+    const questions = [
+      run.ask({ content: { ...content, tool_call: call, metadata: { safety_label: 'destructive' } } }),
+      run.ask(elicitation('which\none?')),
+      run.ask({ content: { kind: 'continuation', max_iterations: 7 } }),
+      run.ask(elicitation('and who?')),
+    ]
+    for (const question of questions) question.catch(() => {})
+    const [first] = await manager.getRequests(id)
+    const { message, ends_when } = await manager.explainSession(id)
+    expect(message).toMatch(/for a person: root wants to call shell \{"cmd":"rm -rf x+…, a destructive call \(request /)
+    expect(message).toContain('; root asks “which one?” (request ')
+    expect(message).toContain('; root has made 7 model calls, its limit, and wants to make more (request ')
+    expect(message).toMatch(/; and 1 more\.$/)
+    expect(ends_when.find(({ code }) => code === 'deadline')?.message).toBe(
+      `nobody has answered request ${first?.id}: it counts as deny, at ${first?.deadline}`,
+    )
+    await run.end()
+  })
+
   it('tells the deadlines that the runtime and the server set', async () => {
     const built = await house({ runSilenceMs: 60_000, detachAfterMs: 60_000, puppet: new Puppet({ stubborn: true }) })
     const { manager } = built

@@ -238,6 +238,20 @@ describe.each(backends)('inputs over $over', (backend) => {
     expect(await manager.waitStopped(id, patience)).toBe(true)
   })
 
+  it('starts the queue of a session that was loaded again because a commit of it has failed (M2)', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { manager, store, agents, puppet } = built
+    const id = await rested(built)
+    const loading = Promise.withResolvers<void>()
+    agents.loading = loading.promise
+    await manager.followUpSession(id, [{ content: 'waits' }])
+    store.fail('refused')
+    expect(await codeOf(manager.updateSessionTitle(id, 'lost'))).toBe('store_unavailable')
+    loading.resolve()
+    await (await puppet.next()).end()
+    expect(await manager.getInputs(id)).toEqual([])
+  })
+
   it('gives a late runtime nothing, so that nothing is lost (M2)', async () => {
     const built = await house()
     const { manager } = built

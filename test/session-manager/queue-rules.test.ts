@@ -141,7 +141,7 @@ describe.each(backends)('what becomes of what waits, over $over', (backend) => {
   it('shows the queue in the snapshot and tells every change of it', async () => {
     const built = await house()
     const { manager } = built
-    const { id, run } = await running(built)
+    const { id, runId, run } = await running(built)
     const { inputs, last_event_seq } = await manager.getSessionSnapshot(id)
     await manager.followUpSession(id, say('a', 'b', 'c'), undefined, { sent_by: 'me' })
     await manager.steerSession(id, say('s'))
@@ -150,11 +150,12 @@ describe.each(backends)('what becomes of what waits, over $over', (backend) => {
     await manager.updateInput(id, b ?? '', { kind: 'steer', before: s ?? '' })
     await manager.updateInput(id, a ?? '', { held: true })
     expect((await manager.cancelInput(id, s ?? '')).state).toBe('cancelled')
-    expect(await codeOf(manager.cancelInput(id, s ?? ''))).toBe('input_settled')
+    await expect(manager.cancelInput(id, s ?? '')).rejects.toThrow('The input was cancelled')
     expect(await codeOf(manager.updateInput(id, a ?? '', { before: b ?? '' }))).toBe('invalid_request')
     expect(run.steering()).toEqual(['b'])
     expect(run.followUp()).toBe('C')
     expect(run.followUp()).toBeUndefined()
+    await expect(manager.cancelInput(id, c ?? '')).rejects.toThrow(`The input was delivered to the run ${runId}`)
     const drawn = new Map<string, QueuedInput>(inputs.map((input) => [input.id, input]))
     await manager.getSession(id)
     const log = await readLog(manager, id, last_event_seq)

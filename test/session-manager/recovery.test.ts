@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { createStoredLog } from '../../src/event-log/event-log.ts'
 import { SessionMap } from '../../src/session-manager/directory/session-map.ts'
 import { RunSlots } from '../../src/session-manager/runs/run-slots.ts'
+import { Turnstile } from '../../src/session-manager/runs/turnstile.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import { tempDir } from '../store/temp-dir.ts'
 import {
@@ -140,6 +141,28 @@ describe.each(backends)('recovery over $over', (backend) => {
     },
   )
 
+  it('waits for the end of a run until that is committed, whatever becomes of the commit (M4)', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { manager, store, puppet } = built
+    const { id, runId, run } = await running(built)
+    store.hold()
+    store.fail('refused')
+    await run.end()
+    let isOver = false
+    const stopped = manager.waitStopped(id, patience).then((all) => {
+      isOver = all
+    })
+    for (let ticks = 0; ticks < 20; ticks += 1) await new Promise(setImmediate)
+    expect(isOver).toBe(false)
+    store.release()
+    const again = await puppet.next()
+    expect(isOver).toBe(false)
+    await again.end()
+    await stopped
+    expect(isOver).toBe(true)
+    expect(store.run(id, runId)?.status).toBe('completed')
+  })
+
   it('starts no second run before the one of a failed commit has left (M1)', async () => {
     const puppet = new Puppet({ stubborn: true })
     const built = await house({ puppet })
@@ -228,6 +251,8 @@ describe.each(backends)('recovery over $over', (backend) => {
       store: built.store,
       agents: built.agents,
       slots: new RunSlots(1),
+      turnstile: new Turnstile(),
+      cutByStore: new Set(),
       workingDir: undefined,
       ring,
       fleet: createStoredLog({
@@ -268,6 +293,8 @@ describe.each(backends)('recovery over $over', (backend) => {
       store: built.store,
       agents: built.agents,
       slots: new RunSlots(9),
+      turnstile: new Turnstile(),
+      cutByStore: new Set(),
       workingDir: undefined,
       ring: { events: 4, bytes: 1024 },
       fleet: createStoredLog({

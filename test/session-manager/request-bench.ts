@@ -3,6 +3,7 @@ import { createStoredLog } from '../../src/event-log/event-log.ts'
 import { ForeignEvent, parseFrames, type Request } from '../../src/protocol/protocol.ts'
 import type { Answer, Question } from '../../src/runtime/runtime.ts'
 import { RunSlots } from '../../src/session-manager/runs/run-slots.ts'
+import { Turnstile } from '../../src/session-manager/runs/turnstile.ts'
 import { SessionState } from '../../src/session-manager/state/session-state.ts'
 import type { Surroundings } from '../../src/session-manager/state/surroundings.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
@@ -33,6 +34,8 @@ export class RequestBench {
       store,
       agents: new TestAgents({}),
       slots: new RunSlots(1),
+      turnstile: new Turnstile(),
+      cutByStore: new Set(),
       workingDir: undefined,
       fleet: createStoredLog({ bounds: () => store.fleetBounds(), read: (after) => store.fleetEvents(after) }),
       ring: { events: 1024, bytes: 1024 * 1024 },

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Request } from '../../src/protocol/protocol.ts'
 import { RequestClock } from '../../src/session-manager/requests/request-clock.ts'
 import { request } from '../store/records.ts'
@@ -125,12 +125,17 @@ describe.each(backends)('deadlines over $over', (backend) => {
   const house = useStore(backend)
 
   it('remind, pass, and refuse who comes late with who was first (M3)', async () => {
-    const built = await house({ requestDeadlineMs: 40 })
+    const built = await house({ requestDeadlineMs: 60_000 })
     const { manager } = built
     const { id, run } = await running(built)
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance', 'Date'] })
+    onTestFinished(() => void vi.useRealTimers())
     const answer = run.ask(approval('a'))
+    vi.advanceTimersByTime(45_000)
     await follow(manager, id, 'request_reminder')
+    vi.advanceTimersByTime(15_000)
     expect(await answer).toEqual(denied)
+    vi.useRealTimers()
     const log = await readLog(manager, id)
     const [settled] = eventsOf(log, 'request_settled')
     expect(settled).toMatchObject({ decider: 'deadline', request: { state: 'expired', reason: 'deadline' } })

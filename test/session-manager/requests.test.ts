@@ -140,6 +140,29 @@ describe.each(backends)('requests over $over', (backend) => {
     await run.end()
   })
 
+  it('expires what a tool call has left open that has ended, and tells who comes late (M3)', async () => {
+    const built = await house()
+    const { manager } = built
+    const { id, run } = await running(built)
+    void run.ask(elicitation('name?', 'c'))
+    const age = run.ask(elicitation('age?', 'd'))
+    const [first] = await manager.getRequests(id)
+    const tool_definition = { name: 'ask', category: 'mcp', parameters: {}, annotations: {}, outputSchema: null }
+    const ended = {
+      type: 'tool_call_response',
+      agent_name: 'root',
+      tool_definition,
+      response: 'the server died',
+    } as const
+    await run.tell({ ...ended, tool_call_id: 'c', result: { output: 'the server died', isError: true } })
+    expect(await manager.getRequest(id, first?.id ?? '')).toMatchObject({ state: 'expired', reason: 'asker_gone' })
+    const late = { action: 'accept', content: {} } as const
+    expect(await codeOf(manager.answerRequest(id, first?.id ?? '', late))).toBe('request_settled')
+    await manager.resumeElicitation(id, { action: 'decline' })
+    expect(await age).toEqual({ action: 'decline' })
+    await run.end()
+  })
+
   it.each([
     ['a policy', (built: Built, id: string) => built.manager.setSessionSafetyPolicy(id, 'autonomous')],
     ['a toggle', (built: Built, id: string) => built.manager.toggleToolApproval(id)],

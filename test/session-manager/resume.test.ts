@@ -52,6 +52,11 @@ async function endOf({ manager }: House, id: string, runId: string) {
   return { stops: stops.map(({ reason }) => reason), run }
 }
 
+/** The request that is open. */
+async function openOf({ manager }: House, id: string): Promise<string | undefined> {
+  return (await manager.getRequests(id))[0]?.id
+}
+
 async function delegated(run: PuppetRun, isBackground = false, recall = false) {
   const worker = new Puppet()
   const delegation = {
@@ -122,6 +127,44 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     ])
     await again.end()
     expect(await next.manager.waitStopped(id, patience)).toBe(true)
+  })
+
+  it('tells the runtime how many model calls were allowed besides, and gives no answer again that was acted on', async () => {
+    const limit = { content: { kind: 'continuation', max_iterations: 1 } } as const
+    const usage = { input_tokens: 0, output_tokens: 0, context_length: 0, context_limit: 0, cost: 0 }
+    const silent = { type: 'token_usage', agent_name: 'root', usage } as const
+    const built = await resuming({ recoveryAttempts: 9 })
+    const { id, run } = await running(built)
+    await run.answer('one')
+    await run.tell(silent)
+    // An answer that says nothing, and a summary, which is none.
+    await run.tell(silent)
+    await run.tell({ type: 'session_compaction', agent_name: 'root', status: 'started' })
+    await run.tell(silent)
+    await run.tell({ type: 'session_compaction', agent_name: 'root', status: 'completed', outcome: 'applied' })
+    const asked = run.ask(limit)
+    await built.manager.resumeSession(id, { confirmation: 'approve', request_id: await openOf(built, id) })
+    await asked
+    let next = await built.crash()
+    let again = await next.puppet.next()
+    expect(again.context.resumed).toMatchObject({ calls: 2, extended: { agent: 'root', calls: 2 } })
+    expect(await again.ask(limit)).toEqual({ confirmation: 'approve' })
+    await again.answer('two')
+    await next.manager.getSession(id)
+    next = await next.crash()
+    again = await next.puppet.next()
+    expect(again.context.resumed).toMatchObject({ calls: 3, extended: { agent: 'root', calls: 2 } })
+    again.ask(limit).catch(() => {})
+    expect(await openOf(next, id)).toBeDefined()
+    await again.tell({
+      type: 'message_added',
+      message: { agent_name: 'other', message: { role: 'assistant', content: 'x' } },
+    })
+    await next.manager.getSession(id)
+    next = await next.crash()
+    again = await next.puppet.next()
+    expect(again.context.resumed).toMatchObject({ calls: 4, extended: undefined })
+    await again.end()
   })
 
   it('ends a run that was bound to its connection, and goes on with one that was not to end with it', async () => {
@@ -197,6 +240,21 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
       expect(await endOf(next, id, run.run_id)).toMatchObject({ stops })
     },
   )
+
+  it('is not asked about again when a person has said no and the process dies before the run has ended (M3)', async () => {
+    const built = await resuming()
+    const { id } = await built.manager.createSession({ recovery: 'ask' })
+    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
+    await built.puppet.next()
+    const next = await built.crash()
+    await follow(next.manager, id, 'request_opened')
+    const [request] = await next.manager.getRequests(id)
+    await next.manager.resumeSession(id, { confirmation: 'reject', request_id: request?.id })
+    next.store.hold()
+    const last = await next.crash()
+    expect(await endOf(last, id, run.run_id)).toMatchObject({ stops: ['interrupted'] })
+    expect((await last.manager.findSessionRequests(id, { state: 'all', limit: 9 })).entries).toHaveLength(1)
+  })
 
   it('can be stopped while it waits for its next attempt', async () => {
     const built = await resuming({ recoveryDelayMs: 1_000_000 })
@@ -382,15 +440,21 @@ describe('a run that goes on', () => {
     expect(await codeOf(next.manager.getSession(id))).toBe('unknown_session')
   })
 
-  it('settles what was asked and is not asked again as soon as the model answers', async () => {
+  it.each<[string, RuntimeEvent]>([
+    ['the model answers', { type: 'agent_choice', agent_name: 'root', content: 'so ' }],
+    ['the model is asked', { type: 'agent_info', agent_name: 'root', model: 'test/m', description: '' }],
+    ['its call has ended', toolResponse('c', 'unknown')],
+  ])('settles what was asked and is not asked again as soon as %s', async (_, event) => {
     const built = await house({ recovery: 'resume' })
     const { id, run } = await running(built)
-    run.ask(elicitation('where?')).catch(() => {})
+    run.ask(elicitation('where?', 'c')).catch(() => {})
     await built.manager.getRequests(id)
     const next = await built.crash()
     const again = await next.puppet.next()
     expect(await next.manager.getRequests(id)).toHaveLength(1)
-    await again.say('so ')
+    await again.tell(toolResponse('other', 'done'))
+    expect(await next.manager.getRequests(id)).toHaveLength(1)
+    await again.tell(event)
     expect(await next.manager.getRequests(id)).toEqual([])
     const settled = eventsOf(await readLog(next.manager, id), 'request_settled')
     expect(settled).toMatchObject([{ request: { state: 'expired', reason: 'asker_gone' } }])

@@ -1,5 +1,18 @@
 import { describe, expect, test } from 'vitest'
-import { backends, build, codeOf, type House, patience, readLog, rested, running, typesOf, useStore } from './house.ts'
+import type { IfBusy } from '../../src/protocol/protocol.ts'
+import {
+  backends,
+  build,
+  codeOf,
+  collect,
+  type House,
+  patience,
+  readLog,
+  rested,
+  running,
+  typesOf,
+  useStore,
+} from './house.ts'
 import { approval, Puppet, runtimeOf } from './test-agents.ts'
 
 describe.each(backends)('Retention, over $over', (backend) => {
@@ -71,6 +84,42 @@ describe.each(backends)('Retention, over $over', (backend) => {
     const there = await Promise.all([old, other, newest].map((id) => isThere(house, id)))
     expect(there).toEqual([false, false, true])
     await house.manager.deleteSession(newest)
+  })
+
+  test('lets a message that a client holds wait for as long as it likes (M2)', async () => {
+    const house = await newHouse({ eventRetention: { ageMs: -patience } })
+    const { manager } = house
+    const { id, run } = await running(house)
+    await manager.followUpSession(id, [{ content: 'much later' }])
+    const [input] = await manager.getInputs(id)
+    await manager.updateInput(id, input?.id ?? '', { held: true })
+    await run.end()
+    await manager.waitStopped(id, patience)
+    await manager.retain()
+    const next = await house.restart()
+    expect(await next.manager.getInputs(id)).toMatchObject([{ id: input?.id, held_by: 'client' }])
+  })
+
+  test('leaves a gap where a request is repeated whose run is forgotten (M5)', async () => {
+    const house = await newHouse({ eventRetention: { ageMs: -patience } })
+    const { manager, puppet } = house
+    const { id } = await manager.createSession()
+    const submit = (ifBusy: IfBusy) =>
+      manager.submit(id, { source: 'hand' }, { messages: [{ content: ifBusy }], ifBusy, trigger: 'stream' })
+    const started = await submit('reject')
+    const first = await puppet.next()
+    const others = [await submit('enqueue'), await submit('steer')]
+    first.followUp()
+    first.steering()
+    await first.end()
+    await manager.waitStopped(id, patience)
+    await manager.runSession(id, { source: 'chat' }, { messages: [{ content: 'last' }] })
+    await manager.waitStopped(id, patience)
+    await manager.retain()
+    for (const submission of [started, ...others]) {
+      const seen = await collect(await manager.readSubmission(submission, new AbortController().signal))
+      expect(seen.map(({ event }) => event)).toMatchObject([{ type: 'gap', reason: 'retention' }])
+    }
   })
 
   test('takes pieces out of logs, which are read on as before', async () => {

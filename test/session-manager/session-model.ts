@@ -163,6 +163,33 @@ class Submit extends Step {
   }
 }
 
+/** The process dies between the stop of a run and the beginning of the one that was to take its place. */
+class RollbackCut extends Step {
+  constructor() {
+    super('rollback, crash')
+  }
+
+  override check(model: Readonly<Model>): boolean {
+    return model.isRunning
+  }
+
+  protected async carryOut(model: Model, real: Real): Promise<void> {
+    const { manager, store } = real.house
+    store.hold()
+    void manager.submit(real.id, { source: 'hand' }, { messages: [{ content: newText(model) }], ifBusy: 'rollback' })
+    while (store.waiting === 0) await new Promise(setImmediate)
+    store.release()
+    real.house = await real.house.crash()
+    real.run = undefined
+    model.isRunning = false
+    model.asked = []
+    model.said.length = model.saidBefore
+    if (!model.waiting.followup.some(isReady)) return
+    if (model.recovers) startQueued(model)
+    else hold(model, ['steer', 'followup'], 'restart')
+  }
+}
+
 /** What a client does to an input that waits. */
 class Change extends Step {
   readonly #nth: number
@@ -397,7 +424,7 @@ export function stepsOf(check: typeof fc): fc.Arbitrary<Command>[] {
     ...always(new End('normal'), new End('normal'), new End('failed'), new End('stopped'), new Ask(), new Ask()),
     ...always(new Restart('crash'), new Restart('restart')),
     ...always(new Submit('enqueue'), new Submit('steer'), new Submit('interrupt'), new Submit('rollback')),
-    ...always(new Submit('enqueue'), new Submit('enqueue')),
+    ...always(new Submit('enqueue'), new Submit('enqueue'), new RollbackCut()),
     ...(['hold', 'release', 'turn', 'last', 'cancel'] as const).map((how) =>
       check.nat({ max: 30 }).map((nth) => new Change(nth, how)),
     ),

@@ -37,6 +37,7 @@ export type RunStep =
 export type WorldCommand =
   | { readonly do: 'steer' | 'followup'; readonly count: number }
   | { readonly do: 'keyed'; readonly key: string }
+  | { readonly do: 'interrupt' | 'rollback' }
   | { readonly do: 'step'; readonly step: RunStep }
   | { readonly do: 'breathe'; readonly ticks: number }
   | { readonly do: 'fault'; readonly fault: 'refused' | 'unknown' }
@@ -87,6 +88,13 @@ export class SessionWorld {
         const said = this.#say('run')
         const messages = [{ content: said.text }]
         this.#send(manager.runSession(id, { source: 'hand' }, { messages }), said)
+        break
+      }
+      case 'interrupt':
+      case 'rollback': {
+        const said = this.#say('run')
+        const messages = [{ content: said.text }]
+        this.#send(manager.submit(id, { source: 'hand' }, { messages, ifBusy: command.do }), said)
         break
       }
       case 'steer':
@@ -365,11 +373,15 @@ export class SessionWorld {
   #checkLog(log: readonly Entry[], snapshot: Snapshot): void {
     expect(log.map(({ seq }) => seq)).toEqual(log.map((_, index) => index + 1))
     expect(log.slice(0, this.#told.length)).toEqual(this.#told)
+    const gone = eventsOf(log, 'run_rolled_back').flatMap(({ message_ids }) => message_ids)
     const messages = log.flatMap((entry) => [
-      ...eventsOf([entry], 'user_message').map(({ message }) => message),
-      ...eventsOf([entry], 'message_added').map(({ message }) => message.message.content),
+      ...eventsOf([entry], 'user_message').map(({ message, message_id }) => ({ text: message, id: message_id })),
+      ...eventsOf([entry], 'message_added').map(({ message: { message }, message_id }) => {
+        return { text: message.content, id: message_id }
+      }),
     ])
-    expect(texts(snapshot.messages)).toEqual(messages)
+    const left = messages.filter(({ id = '' }) => !gone.includes(id))
+    expect(texts(snapshot.messages)).toEqual(left.map(({ text }) => text))
     expect(snapshot.streaming).toBe(false)
   }
 

@@ -33,6 +33,7 @@ const command: fc.Arbitrary<WorldCommand> = fc.oneof(
   { weight: 9, arbitrary: fc.record({ do: fc.constant('verdict'), which: fc.option(fc.nat(9), { nil: undefined }) }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('fault'), fault: fc.constantFrom('refused', 'unknown') }) },
   { weight: 12, arbitrary: fc.record({ do: fc.constantFrom('reply', 'policy', 'title', 'stop', 'hold', 'release') }) },
+  { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('interrupt', 'rollback') }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('crash', 'restart') }) },
   { weight: 1, arbitrary: fc.constant({ do: 'delete' }) },
 )

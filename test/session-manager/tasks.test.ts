@@ -13,7 +13,7 @@ import {
   typesOf,
   useStore,
 } from './house.ts'
-import { added, approval, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
+import { added, approval, elicitation, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
 
 function taskOf(worker: Puppet, more: Partial<Delegation> = {}): Delegation {
   return {
@@ -255,6 +255,26 @@ describe.each(backends)('Tasks, over $over', (backend) => {
     expect(after.texts).toHaveLength(5)
     await manager.deleteSession(child)
     expect(await shown()).toMatchObject({ texts: ['begin'], num_messages: 1, spent: { cost: 2, tokens: 3 } })
+    await run.end()
+  })
+
+  test('are answered from above also when they ask in a run of their own (M3)', async () => {
+    const { house, manager, id, run } = await family()
+    const child = await done(run)
+    await manager.runSession(child, { source: 'hand' }, { messages: [{ content: 'more' }] })
+    const own = await house.puppet.next()
+    const answers = [own.ask(approval('a')), own.ask(approval('b')), own.ask(elicitation('c'))]
+    await manager.getRequests(child)
+    const { entries } = await manager.findSessionRequests(id, { state: 'open', limit: 9 })
+    const [a, b, c] = entries.map((request) => request.id)
+    const approve = { confirmation: 'approve' } as const
+    expect(await manager.answerRequest(id, a ?? '', approve)).toMatchObject({ state: 'answered', decider: 'client' })
+    await manager.resumeSession(id, { ...approve, request_id: b })
+    await manager.resumeElicitation(id, { action: 'decline', request_id: c })
+    expect(await Promise.all(answers)).toEqual([approve, approve, { action: 'decline' }])
+    expect(await codeOf(manager.answerRequest(id, a ?? '', approve))).toBe('request_settled')
+    await own.end()
+    await manager.waitStopped(child, patience)
     await run.end()
   })
 

@@ -155,8 +155,8 @@ export function approval(
   return { content: { kind: 'approval', tool_call, tool_definition }, decide }
 }
 
-export function elicitation(message: string): { readonly content: ElicitationContent } {
-  return { content: { kind: 'elicitation', message } }
+export function elicitation(message: string, callId?: string): { readonly content: ElicitationContent } {
+  return { content: { kind: 'elicitation', message, ...(callId === undefined ? {} : { tool_call_id: callId }) } }
 }
 
 /** An agent whose runs a test drives by hand, one step at a time. */

@@ -142,6 +142,22 @@ describe('a file of an older version', () => {
 })
 
 describe('space', () => {
+  const long = (n: number) => `${n}`.padEnd(2000, 'x')
+  const settled = (n: number) => ({ ...request('s', long(n), 'answered'), settled_at: instant(n) })
+
+  it.each([
+    ['keys', (n: number): Change => ({ kind: 'key.put', key: key('a', long(n)) })],
+    ['requests', (n: number): Change => ({ kind: 'request.put', request: settled(n) })],
+  ])('of %s is given back in the pass that forgets them', async (_, change) => {
+    const path = join(tempDir(), 'test.db')
+    const store = await openStore(path)
+    await write(store, 's', putSession(session('s')), ...Array.from({ length: 1000 }, (_, n) => change(n)))
+    expect(pagesOf(path)).toBeGreaterThan(500)
+    await store.forgetKeys(instant(9999))
+    await store.forgetRecords(instant(9999))
+    expect(pagesOf(path)).toBeLessThan(100)
+  })
+
   it('stays the same while sessions come and go, and is given back', async () => {
     const path = join(tempDir(), 'test.db')
     const store = await openStore(path)

@@ -4,6 +4,7 @@ import type { Agents } from '../../runtime/runtime.ts'
 import type { Store } from '../../store/store.ts'
 import { Retention, type RetentionOptions } from './retention.ts'
 import type { SessionMap } from './session-map.ts'
+import { type TakenUpRuns, takenUpRuns } from './taken-up-runs.ts'
 
 export type ManagerPhase = 'starting' | 'ready' | 'draining' | 'closed'
 
@@ -61,22 +62,32 @@ export class Lifecycle {
     }
   }
 
-  async start(): Promise<void> {
+  /** Resolves with what became of the runs that a former process has left. An end that comes meanwhile ends it too. */
+  async start(): Promise<TakenUpRuns> {
     const { store } = this.#options
     await store.open()
     await this.#options.beforeRecovery?.()
-    const interrupted = store.unfinishedRuns().map((run) => this.#sessions.open(run.session_id))
-    await Promise.all(interrupted.map((session) => session.settled()))
-    this.#phase = 'ready'
-    for (const id of store.waitingSessions()) this.#sessions.find(id)?.inputs.goOn()
-    this.#retention.start()
+    const found = await this.#sessions.takeUp()
+    await Promise.all(found.map((session) => session.settled()))
+    const waiting = await this.#sessions.load(store.waitingSessions())
+    if (this.#phase === 'starting') {
+      this.#phase = 'ready'
+      // In one breath with that: nobody may come in between.
+      for (const session of waiting) session.inputs.goOn()
+      this.#retention.start()
+    }
+    return takenUpRuns(found)
   }
 
-  async drain(graceMs: number): Promise<void> {
-    if (this.#phase === 'ready') this.#phase = 'draining'
+  /** A process that is still starting takes up no more. Answers how many runs have not come to rest. */
+  async drain(graceMs: number): Promise<number> {
+    this.#phase = this.#phase === 'ready' ? 'draining' : 'closed'
     const end = performance.now() + graceMs
-    while (performance.now() < end && this.#sessions.loaded.some((session) => !session.isAtRest))
+    for (;;) {
+      const busy = this.#sessions.loaded.filter((session) => !session.isAtRest).length
+      if (busy === 0 || performance.now() >= end) return busy
       await wait(lookEveryMs)
+    }
   }
 
   close(): Promise<void> {

@@ -148,10 +148,22 @@ export class SessionDirectory {
     return settledWithin(Promise.all(this.#sessions.tree(id).map((one) => one.left())), milliseconds)
   }
 
-  /** Waits until no run goes on in a session. One that is gone has stopped. */
-  async stopped(id: string, milliseconds: number): Promise<boolean> {
-    const session = this.#sessions.peek(id)
-    return session === undefined || settledWithin(session.left(), milliseconds)
+  /** Waits until no run goes on in a session, and that is committed. One that is gone has stopped. */
+  stopped(id: string, milliseconds: number): Promise<boolean> {
+    return settledWithin(this.#stopped(id), milliseconds)
+  }
+
+  async #stopped(id: string): Promise<void> {
+    for (let session = this.#sessions.peek(id); session !== undefined; session = this.#sessions.find(id)) {
+      try {
+        await session.stopped()
+        return
+      } catch (failure) {
+        // What could not be committed goes on when its session is loaded again.
+        if (!session.isLost) throw failure
+        await session.left()
+      }
+    }
   }
 
   async deleteAll(ids: readonly string[]): Promise<BatchDeletion> {

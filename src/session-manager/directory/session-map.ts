@@ -1,3 +1,4 @@
+import { setImmediate as giveWay } from 'node:timers/promises'
 import { Refusal } from '../../protocol/protocol.ts'
 import type { ItemRecord, SessionRecord, Store } from '../../store/store.ts'
 import { withoutKey } from '../idempotency.ts'
@@ -7,6 +8,8 @@ import { isNeeded } from './stale-sessions.ts'
 
 const sweepEveryMs = 15_000
 const unusedForMs = 60_000
+/** How long everybody else waits at most while many sessions are loaded. */
+const stepMs = 25
 /** After so long without a run the toolsets of a session are stopped. */
 const idleForMs = 10 * 60_000
 /** Between a commit that failed and the next attempt to take up what it has stopped. */
@@ -17,7 +20,9 @@ export class SessionMap {
   readonly #around: Surroundings
   readonly #loaded = new Map<string, LiveSession>()
   readonly #sweeper: NodeJS.Timeout
-  /** The next look for runs whose commit has failed. */
+  /** Sessions that a failed commit has thrown away, and that nothing has gone on in since. */
+  readonly #lost = new Set<string>()
+  /** The next look for what a failed commit has stopped. */
   #takingUp: NodeJS.Timeout | undefined
   #isClosed = false
 
@@ -85,6 +90,26 @@ export class SessionMap {
     return session
   }
 
+  /** Loads the sessions whose stored run nobody drives: that takes the run up. */
+  async takeUp(): Promise<readonly LiveSession[]> {
+    return this.load(this.#around.store.unfinishedRuns().map(({ session_id }) => session_id))
+  }
+
+  /** Loads many sessions, one after another, so that everybody else goes on meanwhile; none once the process is about to end. */
+  async load(ids: readonly string[]): Promise<readonly LiveSession[]> {
+    const sessions: LiveSession[] = []
+    let since = performance.now()
+    for (const id of ids) {
+      if (this.#around.isLeaving()) break
+      const session = this.find(id)
+      if (session !== undefined) sessions.push(session)
+      if (performance.now() - since < stepMs) continue
+      await giveWay()
+      since = performance.now()
+    }
+    return sessions
+  }
+
   /** Unloads what nobody has used for so long, and who is above after all below it. */
   unload(milliseconds: number): void {
     const above = new Set(this.loaded.map(({ record }) => record.parent_id))
@@ -135,22 +160,27 @@ export class SessionMap {
 
   #drop(session: LiveSession): void {
     if (this.#loaded.get(session.id) === session) this.#loaded.delete(session.id)
-    if (session.isLost) this.#takeUpSoon()
+    if (!session.isLost) return
+    this.#lost.add(session.id)
+    this.#takeUpSoon()
   }
 
-  /** A run whose commit has failed goes on, also when nobody asks for its session. */
+  /** A run whose commit has failed goes on, and so does a queue that was about to start one, also when nobody asks for them. */
   #takeUpSoon(): void {
     if (this.#isClosed || this.#takingUp !== undefined) return
-    this.#takingUp = setTimeout(() => this.#takeUp(), takeUpAfterMs).unref()
+    this.#takingUp = setTimeout(() => void this.#takeUp(), takeUpAfterMs).unref()
   }
 
-  #takeUp(): void {
+  async #takeUp(): Promise<void> {
     this.#takingUp = undefined
-    // The next process takes them up.
-    if (this.#around.isLeaving()) return
     try {
       // One that cannot be committed now is dropped, and taken up later.
-      for (const { session_id } of this.#around.store.unfinishedRuns()) this.find(session_id)
+      await this.takeUp()
+      for (const id of this.#lost) {
+        if (this.#around.isLeaving()) return
+        this.find(id)?.inputs.goOn()
+        this.#lost.delete(id)
+      }
     } catch (failure) {
       // What is wrong with one of them is no matter of time.
       if (!(failure instanceof Refusal)) this.#around.onDefect(failure)

@@ -124,22 +124,37 @@ export class Intake {
       if (queue.find(inputId) !== undefined) continue
       const input = around.store.input(id, inputId)
       // What is not committed is told later.
-      if (input === undefined || input.state === 'queued' || input.state === 'held') continue
-      if (input.run_id === undefined) return
-      const { first_seq } = await this.#runs.find(input.run_id)
-      yield* await this.#streamFrom(first_seq - 1, input.run_id, signal)
+      if (input?.state === 'queued' || input?.state === 'held') continue
+      if (input === undefined) yield this.#forgotten(since)
+      else if (input.run_id !== undefined) yield* await this.#streamOfRun(input.run_id, since, signal)
       return
     }
+  }
+
+  /** The whole run. */
+  async #streamOfRun(runId: string, since: Cursor, signal: AbortSignal): Promise<AsyncGenerator<LogPage, void, void>> {
+    const run = await this.#runs.known(runId)
+    return this.#streamFrom(run === undefined ? since : run.first_seq - 1, runId, signal)
   }
 
   /** What follows a place up to the end of a run. */
   async #streamFrom(since: Cursor, runId: string, signal: AbortSignal): Promise<AsyncGenerator<LogPage, void, void>> {
     const { current } = this.#control
     const live = current?.id === runId ? current : undefined
-    const ended = live === undefined ? await this.#runs.find(runId) : undefined
+    const ended = live === undefined ? await this.#runs.known(runId) : undefined
+    if (live === undefined && ended === undefined) return only(this.#forgotten(since))
     const until = (): Cursor | undefined => live?.state.last_seq ?? ended?.last_seq
     return this.#state.log.read({ since, follow: true, signal, until })
   }
+
+  /** What is shown of a run that is kept no longer, or of a message whose run is not known any longer. */
+  #forgotten(since: Cursor): LogPage {
+    return { kind: 'gap', gap: { type: 'gap', requested: since, ...this.#state.log.bounds(), reason: 'retention' } }
+  }
+}
+
+async function* only(page: LogPage): AsyncGenerator<LogPage, void, void> {
+  yield page
 }
 
 function nothingToWait(): Refusal {

@@ -49,10 +49,10 @@ export class SessionInputs {
     await this.#state.recorder.settled()
   }
 
-  /** Starts a run with follow-ups that a former process was about to start one with, where runs are taken up. */
+  /** Starts a run with follow-ups that were about to start one before the session was loaded again, where runs are taken up. */
   goOn(): void {
     const { record, around, queue } = this.#state
-    if (this.#control.current !== undefined) return
+    if (!this.#control.isIdle) return
     if ((record.recovery ?? around.recovery.recovery) === 'resume') this.#control.startQueued()
     else applyRules(queue, 'interrupted')
   }
@@ -116,8 +116,7 @@ export class SessionInputs {
   /** What waits no more is told when that is committed. */
   async #refuse(id: string): Promise<never> {
     await this.#state.recorder.settled()
-    const { state } = this.#settledInput(id)
-    throw new Refusal('input_settled', `The input was ${state}`)
+    throw new Refusal('input_settled', whatBecameOf(this.#settledInput(id)))
   }
 
   #settledInput(id: string): InputRecord {
@@ -125,4 +124,10 @@ export class SessionInputs {
     if (input === undefined) throw new Refusal('unknown_input')
     return input
   }
+}
+
+/** For a person. */
+function whatBecameOf({ state, run_id, error }: InputRecord): string {
+  if (state === 'delivered') return `The input was delivered to the run ${run_id}`
+  return state === 'failed' ? `The input has failed: ${error?.message}` : `The input was ${state}`
 }

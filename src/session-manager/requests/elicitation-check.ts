@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { z } from 'zod'
 import type { ElicitationAnswer, ElicitationContent, ErrorDetail } from '../../protocol/protocol.ts'
 
@@ -23,10 +24,19 @@ export function objectionsTo(
 
 type JsonSchema = Parameters<typeof z.fromJSONSchema>[0]
 
+/** No person's answer needs as long; a pattern that tries every way to match may take for ever. */
+const longestCheckMs = 250
+
 /** A schema enters here from an MCP server or a model: what the library cannot make sense of, it throws at. */
 function issuesOf(schema: object, content: unknown): readonly z.core.$ZodIssue[] {
+  let issues: readonly z.core.$ZodIssue[] = []
+  const check = (): void => {
+    issues = z.fromJSONSchema(schema as JsonSchema).safeParse(content).error?.issues ?? []
+  }
   try {
-    return z.fromJSONSchema(schema as JsonSchema).safeParse(content).error?.issues ?? []
+    // Nothing else takes a regular expression off this thread.
+    runInNewContext('check()', { check }, { timeout: longestCheckMs })
+    return issues
   } catch {
     return []
   }

@@ -19,10 +19,11 @@ import {
 import { confirmationOf, newRequest, openingsOf } from './new-request.ts'
 import { RequestClock } from './request-clock.ts'
 import { deadlineAnswers } from './request-deadline.ts'
-import { isAboutRerun } from './same-question.ts'
+import { callOf, isAboutRerun } from './same-question.ts'
 import { settled } from './settled-request.ts'
 import { byId, UnclaimedAnswers } from './unclaimed-answers.ts'
 
+export { callOf } from './same-question.ts'
 export { settled } from './settled-request.ts'
 
 /** The run that asks. */
@@ -122,6 +123,17 @@ export class Requests {
       this.#close(waiting, 'expired', 'restart', { reason })
     }
     this.#confirmNext()
+  }
+
+  /** Settles what a tool call that has ended has left open: nobody waits for it, and nobody will ask again. */
+  endCall(callId: string): void {
+    const isOfCall = ({ content }: Request): boolean => callId !== '' && callOf(content) === callId
+    this.expireOrphans('asker_gone', isOfCall)
+    for (const waiting of [...this.#waiting.values()]) {
+      if (waiting.request.content.kind !== 'elicitation' || !isOfCall(waiting.request)) continue
+      this.#close(waiting, 'expired', 'restart', { reason: 'asker_gone' })
+      waiting.answered.resolve({ action: 'cancel' })
+    }
   }
 
   /**

@@ -14,6 +14,12 @@ export function isAboutRerun(content: RequestContent): boolean {
   return content.kind === 'approval' && content.metadata?.interrupted !== undefined
 }
 
+/** The tool call that a question is about, or that asks it. */
+export function callOf(content: RequestContent): string | undefined {
+  if (content.kind === 'approval') return content.tool_call.id
+  return content.kind === 'elicitation' ? content.tool_call_id : undefined
+}
+
 /** As it is stored: without keys that say nothing. */
 function plain(content: RequestContent): unknown {
   return JSON.parse(JSON.stringify(content))

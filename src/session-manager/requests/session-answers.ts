@@ -41,6 +41,8 @@ export class SessionAnswers {
   /** Answers a request of any kind; resolves with the request as it is settled. */
   async answer(id: string, body: AnswerBody): Promise<Request> {
     this.#gate.decide('answer')
+    const below = this.#below(id)
+    if (below !== undefined) return below.answer(id, body)
     const request = this.find(id)
     const state = this.#state.family.tree.find(({ requests }) => requests.find(id)?.state === 'open')
     if (state === undefined) {
@@ -53,19 +55,34 @@ export class SessionAnswers {
   }
 
   /** Answers an approval; what the answer grants beyond this call holds for the session from now on. */
-  async resume({ confirmation, reason, tool_name, ...address }: ResumeBody): Promise<void> {
+  async resume(body: ResumeBody): Promise<void> {
     this.#gate.decide('answer')
+    const below = this.#below(body.request_id)
+    if (below !== undefined) return below.resume(body)
+    const { confirmation, reason, tool_name, ...address } = body
     const { state, request } = this.#find(({ requests }) => requests.approval(address))
     rule(state, request, { confirmation, reason, tool_name })
     await this.#decided(state, undefined)
   }
 
-  async elicitation({ action, content, elicitation_id, request_id }: ElicitationBody): Promise<void> {
+  async elicitation(body: ElicitationBody): Promise<void> {
     this.#gate.decide('answer')
+    const { action, content, elicitation_id, request_id } = body
     const id = request_id || elicitation_id || this.#onlyElicitation()
+    const below = this.#below(id)
+    if (below !== undefined) return below.elicitation(body)
     const { state, request } = this.#find(({ requests }) => requests.elicitation(id))
     accept(state, request, { action, content })
     await this.#decided(state, undefined)
+  }
+
+  /** Whoever takes the answer to a request of a session below that works for nobody now: people run those of tasks too. */
+  #below(id: string | undefined): SessionAnswers | undefined {
+    const { around, id: sessionId, family } = this.#state
+    if (id === undefined || family.tree.some(({ requests }) => requests.find(id) !== undefined)) return undefined
+    const stored = around.store.request(sessionId, id)
+    if (stored?.state !== 'open' || stored.session_id === sessionId) return undefined
+    return around.find(stored.session_id)?.answers
   }
 
   /** Asks this session, then those that work for it. The refusal is the first that knows more than "there is none". */

@@ -29,6 +29,20 @@ export function newRun(
   return { ...begin, run_id: newId(), status: 'running', started_at, usage: noUsage, cost: 0 }
 }
 
+/** A run that somebody wants stopped. What was asked for first counts. */
+export function canceledRun(run: Run, { by, reason }: StopRequest): Run {
+  return { ...run, canceled: run.canceled ?? { by, reason, at: new Date().toISOString() } }
+}
+
+/** A run as it is from its end on. */
+export function endedRun(
+  { rolls_back, handed_over: _, ...run }: Run,
+  how: Required<Pick<Run, 'status' | 'reason' | 'last_seq'>> & Pick<Run, 'error'>,
+): Run {
+  const ended_at = new Date().toISOString()
+  return { ...run, ...how, ended_at, ...(rolls_back === true ? { rolled_back: true } : {}) }
+}
+
 /** A run while it goes on. */
 export class ActiveRun {
   readonly #abort = new AbortController()
@@ -41,8 +55,8 @@ export class ActiveRun {
   /** What the tasks that it waits for have begun. */
   readonly endsBelow: EndsBelow
   #state: Run
-  /** Set by a stop: what the run did leaves the conversation with its end. */
-  rollsBack = false
+  /** It has one of the server's places for runs. One that its process has left waits for it. */
+  hasSlot = false
 
   constructor(state: Run, past?: Resumption, endsBelow = new EndsBelow([])) {
     this.#state = state
@@ -87,13 +101,30 @@ export class ActiveRun {
   }
 
   /** Records who wants the run stopped, and why, for the end that is to come. */
-  cancel({ by, reason }: StopRequest): void {
-    this.#state = { ...this.#state, canceled: { by, reason, at: new Date().toISOString() } }
+  cancel(request: StopRequest): void {
+    this.#state = canceledRun(this.#state, request)
+  }
+
+  /** Records that what it did leaves the conversation with its end. */
+  rollBack(): void {
+    this.#state = { ...this.#state, rolls_back: true }
+  }
+
+  /** What it did leaves the conversation with its end. */
+  get rollsBack(): boolean {
+    return this.#state.rolls_back === true
   }
 
   /** Records that the next process goes on with it. */
   handOver(): Run {
     this.#state = { ...this.#state, handed_over: true }
+    return this.#state
+  }
+
+  /** Records that it goes on in this one: from now on the death of the process counts. */
+  goOn(): Run {
+    const { handed_over: _, ...state } = this.#state
+    this.#state = state
     return this.#state
   }
 
@@ -103,15 +134,8 @@ export class ActiveRun {
   }
 
   end(reason: StopReason, last_seq: number, error?: Run['error']): Run {
-    this.#state = {
-      ...this.#state,
-      status: statusOf[reason],
-      reason,
-      last_seq,
-      ended_at: new Date().toISOString(),
-      ...(error === undefined ? {} : { error }),
-      ...(this.rollsBack ? { rolled_back: true } : {}),
-    }
+    const how = { status: statusOf[reason], reason, last_seq, ...(error === undefined ? {} : { error }) }
+    this.#state = endedRun(this.#state, how)
     return this.#state
   }
 

@@ -5,11 +5,15 @@ import { applyRules } from '../inputs/queue-rules.ts'
 import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
+import { endedRun } from './active-run.ts'
 import { EndsBelow } from './ends-below.ts'
+import { rollBack, toolsRun } from './rollback.ts'
 import { type RunPast, runPast } from './run-past.ts'
 
 /** What becomes of a run that is stored as running although nothing drives it: the process that did is gone. */
 export type Fate = 'resume' | 'ask' | Ending
+
+type Around = Pick<SessionState['around'], 'store' | 'recovery'>
 
 type Ending = 'interrupted' | 'canceled' | 'exhausted'
 
@@ -22,12 +26,33 @@ export interface RecoveryPolicy {
   readonly delayMs: number
 }
 
-/** A stop that somebody was promised is carried out; a run whose reader is gone would be one that nobody can see. */
-export function fateOf(run: Run, record: SessionRecord, policy: RecoveryPolicy): Fate {
+/**
+/**
+ * Why a run was left. A store that takes nothing is no fault of the run, and a process that ends before it has gone on with it
+ * was not ended by it: only the death of a process that went on with it counts.
+ */
+export function causeOf(run: Run, cutByStore: ReadonlySet<string>): RecoveryCause {
+  if (run.handed_over === true) return 'handover'
+  return cutByStore.has(run.run_id) ? 'store_failure' : 'crash'
+}
+
+/**
+ * A stop that somebody was promised is carried out, and so is what a person has decided; a run whose reader is gone would be
+ * one that nobody can see.
+ */
+export function fateOf(run: Run, cause: RecoveryCause, record: SessionRecord, around: Around): Fate {
+  const { store, recovery: policy } = around
   if (run.canceled !== undefined) return 'canceled'
-  if (!isTakenUp(run, record, policy)) return 'interrupted'
-  if (run.handed_over !== true && (run.attempt ?? 1) >= policy.attempts) return 'exhausted'
+  if (!isTakenUp(run, record, policy) || isDeclined(run, store)) return 'interrupted'
+  if (cause === 'crash' && (run.attempt ?? 1) >= policy.attempts) return 'exhausted'
   return (record.recovery ?? policy.recovery) === 'ask' ? 'ask' : 'resume'
+}
+
+/** A person has said that it shall not go on, and the process died before it had ended. */
+function isDeclined({ run_id, session_id }: Run, store: Around['store']): boolean {
+  const asked = store.requests(session_id, 'all').filter(({ content }) => content.kind === 'recovery')
+  const answer = asked.findLast((request) => request.run_id === run_id)?.answer
+  return answer !== undefined && 'confirmation' in answer && answer.confirmation === 'reject'
 }
 
 /** Whether the next process goes on with a run, or may ask a person to. */
@@ -39,7 +64,8 @@ export function isTakenUp(run: Run, record: SessionRecord, { recovery }: Recover
 
 /**
  * Ends a run that is not taken up. What it had said becomes an item, its requests expire, and readers are told; also of
- * the tasks that worked for it, which end in their own logs too. Its queue is held.
+ * the tasks that worked for it, which end in their own logs too. Its queue is held, but for a stop, which says itself what waits.
+ * A run that was to be rolled back is.
  */
 export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const { recorder, around, id } = state
@@ -60,9 +86,9 @@ export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
     state.add({ kind: 'error', error: { message, code, agent_name, created_at: new Date().toISOString() } })
     recorder.event({ type: 'error', error: message, code, agent_name, ...rootOf(run) }, run_id)
   }
+  if (run.rolls_back === true) rollBack(state, run, toolsRun(state, run))
   const last_seq = recorder.event({ type: 'stream_stopped', reason, agent_name, ...rootOf(run) }, run_id)
-  const ended_at = new Date().toISOString()
-  const ended: Run = { ...run, status, reason, last_seq, ended_at, ...(error && { error }) }
+  const ended = endedRun(run, { status, reason, last_seq, ...(error && { error }) })
   recorder.save({ kind: 'run.put', run: ended })
   // A stop has held what was there when it was asked for.
   if (ending !== 'canceled') applyRules(state.queue, 'interrupted')
@@ -78,7 +104,10 @@ const endings = {
   exhausted: {
     status: 'failed',
     reason: 'error',
-    error: { code: 'attempts_exhausted', message: 'the server stopped again and again while the run went on' },
+    error: {
+      code: 'attempts_exhausted',
+      message: 'the server stopped each time while the run went on, as often as that may be tried',
+    },
   },
   canceled: { status: 'canceled', reason: 'canceled', error: undefined },
 } as const
@@ -87,9 +116,9 @@ const endings = {
  * Records that a run goes on in this process, in a new attempt: the answer that it was writing becomes an item, and a
  * message of its own follows. Answers the run as it stands now, and what it had done.
  */
-export function takeUp(state: SessionState, run: Run): TakenUp {
+export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): TakenUp {
   const { recorder, log } = state
-  const { run_id, agent_name, handed_over = false, attempt = 1, ...rest } = run
+  const { run_id, agent_name, attempt = 1 } = run
   state.tally.recount()
   const past = runPast(state, run)
   const to_seq = log.head
@@ -99,8 +128,8 @@ export function takeUp(state: SessionState, run: Run): TakenUp {
     endsBelow.take((event) => !goesOn(state, event)),
   )
   const message_id = closePartial(state, run, past)
-  const cause: RecoveryCause = handed_over ? 'handover' : 'crash'
-  const now = { ...rest, run_id, agent_name, attempt: handed_over ? attempt : attempt + 1 }
+  // Until it has gone on here, the next process has it from the one before.
+  const now = { ...run, attempt: cause === 'crash' ? attempt + 1 : attempt, handed_over: true }
   recorder.event(
     {
       type: 'run_recovered',
@@ -114,19 +143,22 @@ export function takeUp(state: SessionState, run: Run): TakenUp {
     run_id,
   )
   recorder.save({ kind: 'run.put', run: now })
-  state.requests.restore(run_id, state.around.store.requests(state.id, 'all'))
+  const requests = state.around.store.requests(state.id, 'all')
+  state.requests.restore(
+    run_id,
+    requests.filter(({ id }) => !past.used.has(id)),
+  )
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
-  return { run: now, past, endsBelow, cause }
+  return { run: now, past, endsBelow }
 }
 
-/** A run as it goes on, what it had done, and why it was left. */
+/** A run as it goes on, and what it had done. */
 export interface TakenUp {
   readonly run: Run
   readonly past: Resumption
   /** Of tasks that go on. */
   readonly endsBelow: EndsBelow
-  readonly cause: RecoveryCause
 }
 
 function closePartial(state: SessionState, { run_id }: Run, { partial }: RunPast): string | undefined {

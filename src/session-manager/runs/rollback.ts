@@ -30,19 +30,21 @@ function messageIds(state: SessionState, { id, body }: ItemRecord): readonly str
   return items.flatMap((item) => messageIds(state, item))
 }
 
-/** The tool calls that a run and its tasks have begun, as the log tells them: their effects stay. */
-export async function toolsRun({ recorder, around, id }: SessionState, run: Run): Promise<readonly RolledBackTool[]> {
-  await recorder.settled()
-  const found = new Map<string, RolledBackTool>()
+/**
+ * The tool calls that a run and its tasks have begun, as the stored log tells them: their effects stay. Models may use the id
+ * of a call again, and a restart may have begun one again: each is named as often as it has begun.
+ */
+export function toolsRun({ around, id }: SessionState, run: Run): readonly RolledBackTool[] {
+  const found: RolledBackTool[] = []
   let cursor: Cursor = run.first_seq - 1
   for (;;) {
     const segment = around.store.events(id, cursor)
-    if (segment === undefined) return [...found.values()]
+    if (segment === undefined) return found
     for (const { seq, json } of parseFrames(segment.text)) {
       // Most events are something else, and need not be parsed.
       if (seq <= cursor || !json.startsWith('{"type":"tool_call",')) continue
       const { id: tool_call_id = '', function: called } = ToolCall.parse(JSON.parse(json).tool_call)
-      found.set(tool_call_id, { tool_call_id, name: called.name ?? '' })
+      found.push({ tool_call_id, name: called.name ?? '' })
     }
     cursor = segment.last
   }

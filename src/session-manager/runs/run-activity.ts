@@ -1,6 +1,6 @@
 import type { ActivityKind, Message } from '../../protocol/protocol.ts'
 import type { Patience, RuntimeEvent } from '../../runtime/runtime.ts'
-import { type Moment, thisMoment } from '../moment.ts'
+import { Moment } from '../moment.ts'
 
 /** Something that a run does by itself: what it waits for of persons and tasks is known elsewhere. */
 export interface Doing {
@@ -12,11 +12,20 @@ export interface Doing {
   readonly tool_call_id?: string | undefined
 }
 
+/** A run that is taken up again, and does not go on yet. */
+export interface Recovering {
+  readonly since: Moment
+  /** Some time to pass, a slot to be free, its turn among all that are taken up, its agent to be opened. */
+  readonly waitsFor: 'pause' | 'slot' | 'turn' | 'agent'
+  /** When the time has passed, in RFC 3339. */
+  readonly until?: string | undefined
+}
+
 /** What a run does at any time, and since when, told from its events. */
 export class RunActivity {
   #patience: Patience | undefined
-  #recovering: Moment | undefined
-  #phase: Doing = { kind: 'starting', since: thisMoment() }
+  #recovering: Recovering | undefined
+  #phase: Doing = { kind: 'starting', since: new Moment() }
   readonly #calls = new Map<string, Doing>()
   #hooks: readonly Doing[] = []
   #heard: Moment = this.#phase.since
@@ -27,8 +36,8 @@ export class RunActivity {
     return this.#patience
   }
 
-  /** Since when a run that its process has left waits to go on in this one. */
-  get recovering(): Moment | undefined {
+  /** What a run that its process has left waits for before it goes on in this one. */
+  get recovering(): Recovering | undefined {
     return this.#recovering
   }
 
@@ -55,25 +64,25 @@ export class RunActivity {
   }
 
   /** The run was begun by a process that has left it, and is not carried out yet. */
-  recover(): void {
-    this.#recovering = thisMoment()
+  recover(waitsFor: Recovering['waitsFor'], until?: string): void {
+    this.#recovering = { since: this.#recovering?.since ?? new Moment(), waitsFor, until }
   }
 
   /** From now on a runtime carries it out. */
   begin(patience: Patience | undefined): void {
     this.#patience = patience
     this.#recovering = undefined
-    this.#heard = thisMoment()
+    this.#heard = new Moment()
   }
 
   /** From now on the run is expected to leave. What was said first counts. */
   leave(isStuck: boolean): void {
-    this.#left ??= { since: thisMoment(), isStuck }
+    this.#left ??= { since: new Moment(), isStuck }
   }
 
   /** Takes note of what the run tells. */
   take(event: RuntimeEvent): void {
-    this.#heard = thisMoment()
+    this.#heard = new Moment()
     switch (event.type) {
       case 'mcp_init_started':
         this.#become('starting')

@@ -84,6 +84,7 @@ export class RunControl {
         root_run_id: plan.rootRunId,
       }),
     )
+    run.hasSlot = true
     this.#current = run
     const choice = plan.model === undefined || plan.model === '' ? {} : this.#state.modelChoice(agent.name, plan.model)
     const paused = plan.work === undefined ? undefined : record.paused
@@ -105,12 +106,10 @@ export class RunControl {
     return run
   }
 
-  /** Goes on with a run of a former process, beyond the limit of runs: it was accepted. */
-  resume({ run: state, past, endsBelow }: Omit<TakenUp, 'cause'>, plan: ResumePlan): ActiveRun {
+  /** Goes on with a run of a former process, which gets its slot when its turn has come. */
+  resume({ run: state, past, endsBelow }: TakenUp, plan: ResumePlan): ActiveRun {
     const run = new ActiveRun(state, past, endsBelow)
-    run.activity.recover()
     this.#current = run
-    this.#state.around.slots.takeBeyond()
     this.#driving = this.#driveToEnd(run, plan)
     this.#begun.resolve()
     return run
@@ -160,12 +159,14 @@ export class RunControl {
   #makeWay(): void {
     const [run, next] = [this.#current, this.#next.first]
     if (run === undefined || next === undefined) return
-    if (next.rollsBack) run.rollsBack = true
-    if (run.isStopping) return
-    run.cancel({ by: 'client', reason: 'another run takes its place' })
-    applyRules(this.#state.queue, next.rollsBack ? 'rollback' : 'interrupt')
+    const isStopping = run.isStopping
+    if (next.rollsBack) run.rollBack()
+    if (!isStopping) {
+      run.cancel({ by: 'client', reason: 'another run takes its place' })
+      applyRules(this.#state.queue, next.rollsBack ? 'rollback' : 'interrupt')
+    }
     this.#state.recorder.save({ kind: 'run.put', run: run.state })
-    this.#abort(run)
+    if (!isStopping) this.#abort(run)
   }
 
   /** Aborts whatever goes on without telling anybody, with all that works for it, and waits until it has left. */
@@ -209,27 +210,31 @@ export class RunControl {
     try {
       plan.onEnd?.(run.state)
     } catch (cause) {
-      this.#state.around.onDefect(cause)
+      this.#state.around.onDefect(cause, { run_id: run.id })
     }
-    this.#goOn(last.reason)
+    this.#goOn(run, last.reason)
   }
 
   /** A log that cannot be read keeps no run from its end. */
   async #toolsRun(run: ActiveRun): Promise<readonly RolledBackTool[]> {
     try {
-      return await toolsRun(this.#state, run.state)
+      await this.#state.recorder.settled()
+      return toolsRun(this.#state, run.state)
     } catch (cause) {
-      if (!(cause instanceof Refusal)) this.#state.around.onDefect(cause)
+      if (!(cause instanceof Refusal)) this.#state.around.onDefect(cause, { run_id: run.id })
       return []
     }
   }
 
   /** In the breath in which a run has ended: the run that has waited for that gets its slot, or else the queue goes on. */
-  #goOn(reason: StopReason): void {
-    if (!this.#state.recorder.isOpen || this.#state.around.isDraining()) this.#next.refuse()
-    if (this.#next.begin((plan) => this.begin(plan)) !== undefined) this.#makeWay()
-    else {
-      this.#state.around.slots.release()
+  #goOn({ hasSlot }: ActiveRun, reason: StopReason): void {
+    const { recorder, around } = this.#state
+    if (!recorder.isOpen || around.isDraining()) this.#next.refuse()
+    if (this.#next.begin((plan) => this.begin(plan)) !== undefined) {
+      if (!hasSlot) around.slots.takeBeyond()
+      this.#makeWay()
+    } else {
+      if (hasSlot) around.slots.release()
       this.#queue.after(reason)
     }
   }

@@ -60,7 +60,7 @@ export class RunDrive {
     })
     if (ending.detached !== undefined) {
       this.#lease?.forget?.()
-      this.#state.around.onDefect(new RunLeftBehind(this.#run.id))
+      this.#tellDefect(new RunLeftBehind(this.#run.id))
     }
     return ending
   }
@@ -95,7 +95,7 @@ export class RunDrive {
 
   async #letGo(): Promise<void> {
     await this.#tasks.leave(this.#run)
-    await this.#lease?.release().catch((cause: unknown) => this.#state.around.onDefect(cause))
+    await this.#lease?.release().catch((cause: unknown) => this.#tellDefect(cause))
   }
 
   async #record(events: AsyncGenerator<RuntimeEvent, StopReason, void>): Promise<StopReason> {
@@ -125,6 +125,10 @@ export class RunDrive {
     })
   }
 
+  #tellDefect(cause: unknown): void {
+    this.#state.around.onDefect(cause, { run_id: this.#run.id })
+  }
+
   #judge(cause: unknown): Ending {
     if (cause instanceof RunFailure)
       return { reason: cause.reason, error: { code: cause.code, message: cause.message } }
@@ -132,7 +136,7 @@ export class RunDrive {
     if (cause instanceof Refusal && cause.code === 'store_unavailable') {
       return { reason: 'error', error: { code: 'store_unavailable', message: cause.message } }
     }
-    this.#state.around.onDefect(cause)
+    this.#tellDefect(cause)
     return { reason: 'error', error: { code: 'internal', message: 'the run failed because of a defect in the server' } }
   }
 }

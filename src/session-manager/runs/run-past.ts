@@ -20,6 +20,8 @@ export interface RunPast extends Resumption {
   readonly partial: Message | undefined
   /** Where the log goes on after the last complete message of the run, or its beginning. */
   readonly fromSeq: number
+  /** Requests whose answer the run has acted on. */
+  readonly used: ReadonlySet<string>
   /** What was begun by tasks that worked for it, as it must be told to have ended. */
   readonly below: readonly ForeignEvent[]
 }
@@ -48,7 +50,12 @@ class Past {
   readonly #budgets = new Map<string, BudgetUsage>()
   readonly #ends = new Map<string, ForeignEvent>()
   readonly #completed = new Set<string>()
+  readonly #used = new Set<string>()
   #calls = 0
+  /** The model call that was answered last is counted. */
+  #isCounted = false
+  #isCompacting = false
+  #extended: { readonly agent: string; readonly calls: number; readonly request: string } | undefined
   #cut: string | undefined
   #fromSeq: number
 
@@ -64,6 +71,8 @@ class Past {
       partial: this.#transcript.partial,
       fromSeq: this.#fromSeq,
       calls: this.#calls,
+      extended: this.#extended,
+      used: this.#used,
       cut: this.#cut,
       begun: this.#begun,
       budgets: [...this.#budgets.values()],
@@ -111,6 +120,21 @@ class Past {
       case 'tool_call_response':
         this.#begun.set(textOf(event.tool_call_id), resultOf(event))
         break
+      case 'token_usage':
+        // An answer that says nothing is told by no message. What a summary has used is no answer.
+        if (!this.#isCounted && !this.#isCompacting) this.#calls += 1
+        this.#isCounted = false
+        break
+      case 'session_compaction':
+        this.#isCompacting = event.status === 'started'
+        break
+      case 'run_recovered':
+        this.#isCompacting = false
+        this.#isCounted = false
+        break
+      case 'request_settled':
+        this.#noteAnswer(Request.parse(event.request))
+        break
       case 'sub_session_completed':
         this.#completed.add(Task.parse(event.sub_session).id)
         break
@@ -118,12 +142,21 @@ class Past {
   }
 
   /** An answer that was cut before ends what was said, and is no answer. */
-  #noteMessage({ message }: Message): void {
+  #noteMessage({ agent_name, message }: Message): void {
     if (message.role !== 'assistant') return
     this.#transcript.finishPartial()
     this.#cut = undefined
     this.#begun.clear()
-    if (message.finish_reason !== 'interrupted') this.#calls += 1
+    if (message.finish_reason === 'interrupted') return
+    this.#calls += 1
+    this.#isCounted = true
+    if (this.#extended !== undefined) this.#used.add(this.#extended.request)
+    if (this.#extended?.agent !== agent_name) this.#extended = undefined
+  }
+
+  #noteAnswer({ id, agent_name: agent = '', content, answer }: Request): void {
+    if (content.kind !== 'continuation' || answer === undefined || !('confirmation' in answer)) return
+    if (answer.confirmation !== 'reject') this.#extended = { agent, calls: this.#calls, request: id }
   }
 
   /** Keeps the end of each beginning until the end itself was told. */

@@ -7,8 +7,10 @@ import type { ActiveRun } from './active-run.ts'
 export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeEvent): void {
   run.activity.take(event)
   run.safePoint.note(event)
+  if (event.type === 'tool_call_response') state.requests.endCall(event.tool_call_id)
   // Whatever was open has been asked again by now, or never will be.
-  if (run.past !== undefined && run.safePoint.isAnswering) state.requests.expireOrphans('asker_gone', () => true)
+  const isAsked = event.type === 'agent_info' || run.safePoint.isAnswering
+  if (run.past !== undefined && isAsked) state.requests.expireOrphans('asker_gone', () => true)
   switch (event.type) {
     case 'time_spent':
       state.tally.count({ spent: { cost: 0, tokens: 0, elapsed_seconds: event.seconds } })

@@ -174,13 +174,18 @@ export class SessionRuns {
     return this.stopped(run_id, waitMs)
   }
 
-  /** A run as it stands, told when that is committed. */
+  /** A run as it stands, told when that is committed. Throws `Refusal('unknown_run')`. */
   async find(runId: string): Promise<Run> {
-    const live = this.current?.id === runId ? this.current.state : undefined
-    await this.#state.recorder.settled()
-    const run = live ?? this.#state.around.store.run(this.#state.id, runId)
+    const run = await this.known(runId)
     if (run === undefined) throw new Refusal('unknown_run')
     return run
+  }
+
+  /** The same; `undefined` when there is none, or none any longer. */
+  async known(runId: string): Promise<Run | undefined> {
+    const live = this.current?.id === runId ? this.current.state : undefined
+    await this.#state.recorder.settled()
+    return live ?? this.#state.around.store.run(this.#state.id, runId)
   }
 }
 

@@ -30,13 +30,17 @@ export class SessionState {
   constructor(record: SessionRecord, around: Surroundings, onLost: () => void, isNew: boolean) {
     const { store, ring } = around
     this.id = record.id
-    this.around = around
+    this.around = {
+      ...around,
+      onDefect: (error, place) => around.onDefect(error, { session_id: record.id, ...place }),
+    }
     this.#record = record
     this.family = new SessionFamily(this)
     this.tally = new SessionTally(this)
     this.log = createSessionLog(
       { bounds: () => store.bounds(record.id), read: (after) => store.events(record.id, after) },
       ring,
+      isNew ? 0 : undefined,
     )
     this.recorder = new Recorder(record.id, this.log, store, onLost, this.#fleet(isNew))
     this.queue = new InputQueue(record.id, isNew ? [] : store.inputs(record.id), (type, input, runId) => {
@@ -47,7 +51,7 @@ export class SessionState {
       stored: () => storedRequests(store, record.id),
       family: () => this.family.top.family.tree.map(({ requests }) => requests),
       usualDeadline: () => this.family.usualDeadline,
-      onDefect: (error) => around.onDefect(error),
+      onDefect: (error) => this.around.onDefect(error),
     })
   }
 

@@ -5,12 +5,23 @@ import type { LiveSession } from '../live-session.ts'
 import type { RecoveryPolicy } from '../runs/left-run.ts'
 import type { RunSlots } from '../runs/run-slots.ts'
 import type { RunLimits } from '../runs/run-watch.ts'
+import type { Turnstile } from '../runs/turnstile.ts'
+
+/** Whose a defect is, where that is known. */
+export interface DefectPlace {
+  readonly session_id?: string | undefined
+  readonly run_id?: string | undefined
+}
 
 /** What sessions share with each other. */
 export interface Surroundings {
   readonly store: Store
   readonly agents: Agents
   readonly slots: RunSlots
+  /** Where runs that go on after their process has left them wait for their turn. */
+  readonly turnstile: Turnstile
+  /** Runs that this process could not go on with because nothing could be committed, until they are taken up again. */
+  readonly cutByStore: Set<string>
   /** Where sessions work that name no directory. */
   readonly workingDir: string | undefined
   readonly ring: { readonly events: number; readonly bytes: number }
@@ -32,8 +43,8 @@ export interface Surroundings {
   isDraining(): boolean
   /** True once the process is about to end: runs that the next one goes on with stop where nothing is lost. */
   isLeaving(): boolean
-  /** Is told of what must not happen, once. */
-  onDefect(error: unknown): void
+  /** Is told of what must not happen, once, and where it did. */
+  onDefect(error: unknown, place?: DefectPlace): void
 }
 
 /** What does not depend on how sessions are found. */

@@ -21,6 +21,8 @@ export interface RunningTask {
 /** A task that goes on after a restart. */
 export interface ExpectedTask {
   readonly parent: Parent
+  /** What it is for has left the conversation: somebody rolled that back. */
+  readonly isRolledBack: boolean
   /** Comes when the run that waits for it has come to it again; `undefined` when nobody waits. */
   readonly lease: Promise<OpenTask> | undefined
   /** It goes on in this run. */

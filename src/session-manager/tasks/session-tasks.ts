@@ -7,7 +7,7 @@ import {
   type Task,
   type Tasks,
 } from '../../runtime/runtime.ts'
-import type { TaskOrigin } from '../../store/store.ts'
+import type { SessionRecord, TaskOrigin } from '../../store/store.ts'
 import type { LiveSession } from '../live-session.ts'
 import type { ActiveRun, StopRequest } from '../runs/active-run.ts'
 import type { RuntimeLease } from '../runs/run-plan.ts'
@@ -72,7 +72,7 @@ export class SessionTasks {
     const waiting = this.#state.around.peek(this.#state.id)?.runs.current
     const isBackground = left.trigger === 'background'
     // People may run the session of a task themselves.
-    if (!isBackground && left.trigger !== 'delegation') return undefined
+    if (!isTask(left)) return undefined
     if (task_of === undefined || this.#over.has(session.id) || !this.#knows(session.id)) return undefined
     if (!isBackground && (waiting?.past === undefined || waiting.id !== task_of.run_id)) return undefined
     // Its end was told above in a process before, and could not be stored below.
@@ -82,6 +82,7 @@ export class SessionTasks {
     const { call_id: callId } = task_of
     return {
       parent: this.#parentOf(left.root_run_id ?? task_of.run_id, isBackground ? undefined : waiting),
+      isRolledBack: this.#isRolledBack(session.record),
       lease: adopted?.promise,
       begun: (run) => this.#add({ session, run, callId, waiting: isBackground ? undefined : waiting, adopted }),
       onEnd: (run) => this.#end(session, run, task_of),
@@ -195,6 +196,18 @@ export class SessionTasks {
     return this.#state.transcript.items.some(({ body }) => body.kind === 'sub_session' && body.session_id === id)
   }
 
+  /** The run that has begun a task was rolled back, or what that run is for. */
+  #isRolledBack({ id, task_of }: SessionRecord): boolean {
+    const { transcript, around, above, record } = this.#state
+    const isHere = transcript.items.some(
+      ({ body }) => body.kind === 'sub_session' && body.session_id === id && body.rolled_back !== undefined,
+    )
+    if (isHere || above === undefined || task_of === undefined) return isHere
+    // What people let a session do themselves is theirs, whatever became of its task.
+    const run = around.store.run(this.#state.id, task_of.run_id)
+    return run !== undefined && isTask(run) && above.tasks.#isRolledBack(record)
+  }
+
   /** In the breath in which the run of a task ends. */
   #end(session: LiveSession, run: Run, { run_id, recall }: TaskOrigin): void {
     session.workAlone()
@@ -251,7 +264,7 @@ export class SessionTasks {
   /** The run of a task that does not go on any more: the first of its session. Its end may have been lost. */
   #storedRun(id: string): Run | undefined {
     const { entries } = this.#state.around.store.runs(id, { limit: 100 })
-    const run = entries.findLast(({ trigger }) => trigger === 'background' || trigger === 'delegation')
+    const run = entries.findLast(isTask)
     return run?.status === 'running' ? { ...run, status: 'interrupted' } : run
   }
 
@@ -262,7 +275,12 @@ export class SessionTasks {
   }
 }
 
-const parentStopped: StopRequest = { by: 'parent', reason: 'the run it worked for was stopped' }
+/** Whether a run carries out a task. */
+export function isTask({ trigger }: Run): boolean {
+  return trigger === 'background' || trigger === 'delegation'
+}
+
+export const parentStopped: StopRequest = { by: 'parent', reason: 'the run it worked for was stopped' }
 
 /** Stops a task and what it has begun; resolves when they have ended. */
 async function stopped({ session, run }: RunningTask, request: StopRequest): Promise<void> {

@@ -6,6 +6,8 @@ import type {
   StateReason,
   WayOut,
 } from '../../protocol/protocol.ts'
+import type { Recovering } from '../runs/run-activity.ts'
+import { deadlineText, questionsText } from './question-text.ts'
 import { activitiesOf, type Facts, reasonOf } from './session-facts.ts'
 import {
   answerOf,
@@ -153,12 +155,8 @@ export const sayings: Readonly<Record<StateReason, Words>> = {
   person: {
     state: 'waiting_for_person',
     since: sinceThe('person'),
-    message: (facts, since) => `${agentOf(facts)} waits since ${since} for a person: ${questions(facts)}.`,
-    endsWhen: (facts) => [
-      ...facts.requests.map(answerOf),
-      ...atDeadline(facts, 'the server answers or ends what waits'),
-      cancel(facts),
-    ],
+    message: (facts, since) => `${agentOf(facts)} waits since ${since} for a person: ${questionsText(facts.requests)}.`,
+    endsWhen: (facts) => [...facts.requests.map(answerOf), ...expiring(facts), cancel(facts)],
   },
   stop_requested: {
     state: 'stopping',
@@ -182,14 +180,51 @@ export const sayings: Readonly<Record<StateReason, Words>> = {
   recovering: {
     state: 'recovering',
     since: sinceThe('recovering'),
-    message: ({ run }, since) =>
-      `The process that ran it is gone, and the run is taken up again since ${since}: attempt ${run?.attempt ?? 1}.`,
-    endsWhen: (facts) => [comes('retry', 'the run goes on'), cancel(facts)],
+    message: (facts, since) =>
+      `What carried it out has crashed, was restarted or could not commit any more. The run is taken up again since ${since}, as attempt ${facts.run?.attempt ?? 1}, ${recoveries[step(facts)].message(facts)}.`,
+    endsWhen: (facts) => [recoveries[step(facts)].end(facts), cancel(facts)],
   },
+}
+
+function step({ activity }: Case): Recovering['waitsFor'] {
+  return activity?.recovering?.waitsFor ?? 'turn'
+}
+
+/** What a run waits for that is taken up again. */
+const recoveries: Readonly<Record<Recovering['waitsFor'], { message(facts: Case): string; end(facts: Case): WayOut }>> =
+  {
+    pause: {
+      message: (facts) => `which begins at ${retryAt(facts)}`,
+      end: (facts) => comes('retry', `the run goes on, at ${retryAt(facts)}`),
+    },
+    slot: {
+      message: () => 'and cannot go on yet: as many go on as the server allows',
+      end: () => comes('free_slot', 'another run has ended'),
+    },
+    turn: {
+      message: () => 'and waits for its turn among all that go on',
+      end: () => comes('retry', 'the run goes on'),
+    },
+    agent: {
+      message: () => 'and its agent is being opened',
+      end: () => comes('agent_opens', 'the agent is open'),
+    },
+  }
+
+function retryAt({ activity }: Case): string {
+  return activity?.recovering?.until ?? 'any moment'
 }
 
 function leaving(facts: Case): readonly WayOut[] {
   return [comes('run_leaves', 'the run has left'), ...atDeadline(facts, 'the run is left behind and ends all the same')]
+}
+
+/** What happens first to those who wait: to a question, or to what goes on besides. */
+function expiring(facts: Case): readonly WayOut[] {
+  const [first] = facts.activities.flatMap(({ deadline }) => deadline ?? []).sort()
+  const question = facts.requests.find(({ deadline }) => deadline !== undefined && deadline === first)
+  if (question === undefined) return atDeadline(facts, 'what has said nothing is ended')
+  return [comes('deadline', deadlineText(question))]
 }
 
 function restedSince({ last, record }: Case): string {
@@ -218,11 +253,12 @@ function lastEnd({ last }: Case): string {
   if (last === undefined) return 'it has not run yet'
   const { status, canceled, error, ended_at } = last
   const when = ended_at === undefined ? '' : ` at ${ended_at}`
+  const why = error === undefined ? '' : ` (${error.message})`
   const ends = {
     completed: `its last run ended by itself${when}`,
-    failed: `its last run failed${when}${error === undefined ? '' : ` (${error.message})`}`,
+    failed: `its last run failed${when}${why}`,
     canceled: `its last run was stopped${byWhom(canceled)}${when}`,
-    interrupted: `the process of its last run is gone${when}`,
+    interrupted: `its last run was cut off${when}${why}`,
     paused: `a budget stopped its last run${when}`,
     running: 'its last run is still ending',
   } as const
@@ -242,20 +278,4 @@ function modelWords({ activities }: Case): string {
 function listed({ activities }: Case, kind: ActivityKind): string {
   const those = activities.filter((activity) => activity.kind === kind)
   return those.map(({ name = 'something', since }) => `${name} (since ${since})`).join(', ')
-}
-
-const kinds = {
-  approval: 'it asks to be allowed a tool call',
-  elicitation: 'it asks a question',
-  continuation: 'it asks whether it may make more model calls',
-  recovery: 'its process is gone, and it asks whether it may go on',
-} as const
-
-function questions({ requests }: Case): string {
-  return requests
-    .map(({ id, content }) => {
-      const call = content.kind === 'approval' ? ` of ${content.tool_call.function.name ?? 'a tool'}` : ''
-      return `${kinds[content.kind]}${call} (request ${id})`
-    })
-    .join('; ')
 }

@@ -2,6 +2,7 @@ import type { Activity, Explanation, Request, Run, StateReason } from '../../pro
 import type { SessionRecord } from '../../store/store.ts'
 import type { QueueStep, Refused } from '../inputs/queue-start.ts'
 import { timeAfter } from '../moment.ts'
+import { callOf } from '../requests/requests.ts'
 import type { Doing, RunActivity } from '../runs/run-activity.ts'
 import type { RunControl } from '../runs/run-control.ts'
 import type { RunLimits } from '../runs/run-watch.ts'
@@ -131,7 +132,10 @@ export function activitiesOf(facts: Facts): readonly Activity[] {
     return [{ kind: 'stopping', since: leaving.since.at, ...(deadline && { deadline }) }, ...background]
   }
   const asked = requests.map(requestActivity)
-  if (recovering !== undefined) return [...asked, { kind: 'recovering', since: recovering.at }, ...background]
+  if (recovering !== undefined) {
+    const { since, until } = recovering
+    return [...asked, { kind: 'recovering', since: since.at, ...(until && { retry_at: until }) }, ...background]
+  }
   const awaited = asked.length > 0 || tasks.some(({ isWaitedFor }) => isWaitedFor)
   const isAsked = (id: string | undefined): boolean => asked.some(({ tool_call_id }) => id && tool_call_id === id)
   const own = activity.doing.filter(({ kind, tool_call_id }) =>
@@ -143,25 +147,24 @@ export function activitiesOf(facts: Facts): readonly Activity[] {
 function requestActivity({ id, session_id, created_at, content, deadline }: Request): Activity {
   const due = deadline === undefined ? {} : { deadline }
   const place = { kind: 'person', since: created_at, request_id: id, session_id, ...due } as const
-  if (content.kind !== 'approval') return place
-  const { id: tool_call_id, function: called } = content.tool_call
-  return { ...place, ...(called.name && { name: called.name }), ...(tool_call_id && { tool_call_id }) }
+  const tool_call_id = callOf(content)
+  const name = content.kind === 'approval' ? content.tool_call.function.name : undefined
+  return { ...place, ...(name && { name }), ...(tool_call_id && { tool_call_id }) }
 }
 
 function taskActivity({ session_id, agent, since }: TaskFact): Activity {
   return { kind: 'task', since, name: agent, session_id }
 }
 
-function ownActivity(doing: Doing, { activity, limits }: Facts, awaited: boolean): Activity {
+function ownActivity(doing: Doing, { activity, limits, isDraining }: Facts, awaited: boolean): Activity {
   const { kind, since, heard, name, tool_call_id } = doing
   const { modelMs = Infinity, toolMs = Infinity } = activity?.patience ?? {}
   // A call that waits for somebody else may be silent meanwhile.
   const silence = { model: modelMs, tool: awaited ? Infinity : toolMs, hook: Infinity }
   const isQuiet = kind === 'starting' || kind === 'step'
-  const deadline = timeAfter(
-    (isQuiet ? activity?.heard : heard) ?? since,
-    isQuiet ? limits.runSilenceMs : silence[kind],
-  )
+  // While the process ends, a run that waits for the next one is silent.
+  const runMs = isDraining ? Infinity : limits.runSilenceMs
+  const deadline = timeAfter((isQuiet ? activity?.heard : heard) ?? since, isQuiet ? runMs : silence[kind])
   return {
     kind,
     since: since.at,
