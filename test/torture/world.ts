@@ -214,17 +214,21 @@ export class World {
   }
 
   async #finish(life: Life, client: Client, session: SessionDiary): Promise<void> {
-    const { wire } = life
     this.#watch(life, session)
     await client.release(session)
+    await this.#approveAll(life, client, session)
+    const { outcome, status, text } = await client.finish(session)
+    if (outcome !== 'accepted') throw session.complaint(`it is stuck: a run was answered ${status} ${text}`)
+    // That run has released what was held, and of this some starts a run of its own.
+    await this.#approveAll(life, client, session)
+  }
+
+  async #approveAll({ wire }: Life, client: Client, session: SessionDiary): Promise<void> {
     while ((await settle(wire, session)) === 'waiting') {
       const open = [...session.open.keys()]
       await Promise.all(open.map((id) => client.judge(session, id, true)))
       if (open.length === 0) await session.changed
     }
-    const { outcome, status, text } = await client.finish(session)
-    if (outcome !== 'accepted') throw session.complaint(`it is stuck: a run was answered ${status} ${text}`)
-    await settle(wire, session)
   }
 
   #count(counter: Counter): void {
