@@ -9,6 +9,8 @@ export class Figures {
   freezes = 0
   requests = 0
   unanswered = 0
+  /** Repeats of requests that got the answer of the first time. */
+  replays = 0
   sessions = 0
   events = 0
   runs = 0

@@ -139,6 +139,7 @@ export class World {
       this.#tell(`${life.name} has no clients any more`)
       figures.requests += wire.requests
       figures.unanswered += wire.unanswered
+      figures.replays += wire.replays
       figures.rounds += 1
     }
     await inflicting
