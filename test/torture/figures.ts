@@ -16,6 +16,11 @@ export class Figures {
   runs = 0
   interrupted = 0
   recovered = 0
+  /** Inputs that were taken back, and that were given another text. */
+  taken = 0
+  edited = 0
+  rolledBack = 0
+  tasks = 0
   questions = 0
   answers = 0
   /** Calls that took effect outside. */

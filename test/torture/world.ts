@@ -234,15 +234,19 @@ export class World {
 
   #count(counter: Counter): void {
     const { figures } = this.#options
-    for (const { frames, verdicts } of this.#diary.sessions) {
+    for (const { frames, verdicts, inputs } of this.#diary.sessions) {
       figures.sessions += 1
       figures.events += frames.size
+      figures.taken += inputs.filter(({ taken }) => taken === 'told').length
+      figures.edited += inputs.filter(({ texts: [first], text }) => !text.values.includes(first ?? '')).length
       figures.answers += verdicts.filter(({ outcome }) => outcome === 'accepted').length
       for (const frame of frames.values()) {
         if (frame.includes('"type":"stream_started"')) figures.runs += 1
         if (frame.includes('"type":"stream_stopped"') && frame.includes('"reason":"interrupted"'))
           figures.interrupted += 1
         if (frame.includes('"type":"run_recovered"')) figures.recovered += 1
+        if (frame.includes('"type":"run_rolled_back"')) figures.rolledBack += 1
+        if (frame.includes('"type":"sub_session_completed"')) figures.tasks += 1
         if (frame.includes('"type":"request_opened"')) figures.questions += 1
       }
     }
