@@ -3,6 +3,7 @@ import type { Logger } from 'pino'
 import { createAgentSources } from './agent-file/agent-file.ts'
 import type { Config } from './config.ts'
 import { createModels } from './models/models.ts'
+import type { AgentSummary } from './protocol/protocol.ts'
 import { createAgents } from './runtime/agents.ts'
 import { buildServer, listen } from './server/server.ts'
 import { SessionManager, type TakenUpRuns } from './session-manager/session-manager.ts'
@@ -40,6 +41,7 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
   const store = createSqliteStore({
     path: config.sessionDb,
     ownerWaitMs: config.ownerWait,
+    onDamage: (damage) => logger.error({ damage }, 'a stored record cannot be read'),
     onHealth: (error) => logHealth(logger, error),
   })
   const { modelSilence = Infinity, toolSilence = Infinity, runSilence = Infinity } = config
@@ -80,6 +82,7 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
   let closing: Promise<void> | undefined
   return {
     listen: async () => {
+      logAgents(logger, sources.list())
       const url = await listen(server, config.listen)
       logTakenUp(logger, await manager.start())
       return url
@@ -102,6 +105,14 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
 function logHealth(logger: Logger, error: string | undefined): void {
   if (error === undefined) logger.info('the database takes writes again, and the runs that were cut go on')
   else logger.warn(`${error}: it is tried again each second; until then runs are cut and requests that write get 503`)
+}
+
+/** One line for each agent file that cannot be used, and one when there is none at all. */
+function logAgents(logger: Logger, agents: readonly AgentSummary[]): void {
+  if (agents.length === 0) logger.warn('no agent files were found: every run is refused until there is one')
+  for (const { name, error } of agents) {
+    if (error !== undefined) logger.warn({ agent: name, error }, 'an agent file cannot be used')
+  }
 }
 
 /** One line of what became of the runs that the process before has left, if there were any. */

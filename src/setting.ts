@@ -62,10 +62,10 @@ export const durationOrOff = setting('a duration such as 12h or 7d, or off', (te
 export const duration = setting('a duration such as 12h or 2d', readDuration)
 
 /** A duration that a timer can wait for. */
-export const timer = setting('a duration from 0s to 24d', readTimer)
+export const timer = setting('a duration such as 8s or 1m30s, at most 24d', readTimer)
 
 /** A duration that a timer can wait for, or `undefined` for never. */
-export const timerOrOff = setting('a duration from 1ms to 24d, or off', (text) =>
+export const timerOrOff = setting('a duration such as 30s or 12h, at least 1ms and at most 24d, or off', (text) =>
   text === 'off' ? Number.POSITIVE_INFINITY : readTimer(text) || undefined,
 ).transform((time) => (Number.isFinite(time) ? time : undefined))
 

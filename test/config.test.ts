@@ -150,10 +150,13 @@ describe('the configuration', () => {
     [['--max-request-size', '0'], '--max-request-size must be a whole number of bytes, at least 1, not "0"'],
     [['--max-request-size', '1e9'], '--max-request-size must be a whole number of bytes, at least 1, not "1e9"'],
     [['--max-concurrent-runs', 'x'], '--max-concurrent-runs must be a whole number of runs, at least 0, not "x"'],
-    [['--shutdown-grace', '8'], '--shutdown-grace must be a duration from 0s to 24d, not "8"'],
-    [['--shutdown-grace=-8s'], '--shutdown-grace must be a duration from 0s to 24d, not "-8s"'],
-    [['--owner-wait', '25d'], '--owner-wait must be a duration from 0s to 24d, not "25d"'],
-    [['--sse-max-age', '0s'], '--sse-max-age must be a duration from 1ms to 24d, or off, not "0s"'],
+    [['--shutdown-grace', '8'], '--shutdown-grace must be a duration such as 8s or 1m30s, at most 24d, not "8"'],
+    [['--shutdown-grace=-8s'], '--shutdown-grace must be a duration such as 8s or 1m30s, at most 24d, not "-8s"'],
+    [['--owner-wait', '25d'], '--owner-wait must be a duration such as 8s or 1m30s, at most 24d, not "25d"'],
+    [
+      ['--sse-max-age', '0s'],
+      '--sse-max-age must be a duration such as 30s or 12h, at least 1ms and at most 24d, or off, not "0s"',
+    ],
     [
       ['--event-retention', '30 days'],
       '--event-retention must be a duration such as 12h or 30d, or with a number of events such as 30d,100000, not "30 days"',

@@ -1,4 +1,4 @@
-import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -83,6 +83,31 @@ describe('the process', () => {
     const server = serve('--env-from-file', 'nowhere.env', '--log-level', 'error')
     expect(await server.exit).toEqual({ code: 1, signal: null })
     expect(server.stderr()).toMatch(/^quarterdeck: cannot read .*nowhere\.env: there is no such file\n$/)
+  })
+
+  test.each([
+    ['a directory', (path: string) => mkdirSync(path), /it is a directory, and a database is a file/],
+    ['a text', (path: string) => writeFileSync(path, 'hello'), /choose another file with --session-db/],
+    ['in no directory', (path: string) => writeFileSync(`${path}.x`, ''), /part of its path is a file/, 'a.db.x/a.db'],
+  ])('ends with one sentence that says what to do when the database is %s', async (_, make, why, name = 'a.db') => {
+    make(join(folder, 'a.db'))
+    const server = serve('--session-db', name, '--log-level', 'error')
+    expect(await server.exit).toEqual({ code: 1, signal: null })
+    expect(server.stderr()).toMatch(/^quarterdeck: .*\n$/)
+    expect(server.stderr()).toMatch(why)
+  })
+
+  test('warns when there is no agent, or one that cannot be used', async () => {
+    const args = ['--listen', '127.0.0.1:0']
+    mkdirSync(join(folder, 'none'))
+    mkdirSync(join(folder, 'some'))
+    writeFileSync(join(folder, 'some/bad.yaml'), 'agents: [oops')
+    const none = quarterdeck(['serve', 'none', '--session-db', 'none.db', ...args])
+    await none.url
+    expect(none.stderr()).toContain('no agent files were found')
+    const some = quarterdeck(['serve', 'some', '--session-db', 'some.db', ...args])
+    await some.url
+    expect(some.stderr()).toMatch(/"agent":"bad","error":".*line 1.*"/)
   })
 
   test('says on stdout where it listens and what to try, and nothing else', async () => {

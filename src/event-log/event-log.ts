@@ -5,6 +5,8 @@ export interface Segment {
   readonly first: Cursor
   readonly last: Cursor
   readonly text: string
+  /** Before `first` there is something that cannot be read. */
+  readonly lacks?: 'damaged' | undefined
 }
 
 /** The stored part of a log: everything that is committed and that retention has left. */
@@ -16,7 +18,13 @@ export interface Journal {
 
 /** What a reader gets: frames for the wire, or that there is a gap. */
 export type LogPage =
-  | { readonly kind: 'frames'; readonly first: Cursor; readonly last: Cursor; readonly data: Buffer }
+  | {
+      readonly kind: 'frames'
+      readonly first: Cursor
+      readonly last: Cursor
+      readonly data: Buffer
+      readonly lacks?: 'damaged' | undefined
+    }
   | { readonly kind: 'gap'; readonly gap: Gap }
 
 export interface ReadOptions {
@@ -67,3 +75,4 @@ export interface EventLog {
 
 export { createSessionLog } from './session-log.ts'
 export { createStoredLog, type StoredLog } from './stored-log.ts'
+export { wholeFrames } from './whole-frames.ts'

@@ -56,7 +56,7 @@ export class Readers {
           if (!follow || this.#closed) return
           await reader.wait()
         } else if (page.first > cursor + 1) {
-          yield gap(cursor, page.first, pages.bounds().head)
+          yield gap(cursor, page, pages.bounds().head)
           cursor = page.first - 1
         } else {
           cursor = page.last
@@ -92,12 +92,12 @@ export class Readers {
   }
 }
 
-export function toPage({ first, last, text }: Segment): Frames {
-  return { kind: 'frames', first, last, data: Buffer.from(text) }
+export function toPage({ first, last, text, lacks }: Segment): Frames {
+  return { kind: 'frames', first, last, data: Buffer.from(text), lacks }
 }
 
-function gap(requested: Cursor, oldest: Cursor, head: Cursor): LogPage {
-  return { kind: 'gap', gap: { type: 'gap', requested, oldest, head, reason: 'retention' } }
+function gap(requested: Cursor, { first, lacks }: Frames, head: Cursor): LogPage {
+  return { kind: 'gap', gap: { type: 'gap', requested, oldest: first, head, reason: lacks ?? 'retention' } }
 }
 
 function filtered(page: Frames, { types, where }: ReadOptions): Frames | undefined {

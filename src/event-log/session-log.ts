@@ -102,7 +102,9 @@ class SessionLog implements EventLog {
   /** What the journal has after a cursor; what the ring has when retention has passed, which may be nothing up to `end`. */
   #fromJournal(cursor: Cursor, end: Cursor): Segment {
     const stored = this.#journal.read(cursor)
-    if (stored === undefined || stored.first > end) return this.#join(this.#ring.first - 1, end, pageLimits)
+    if (stored === undefined || stored.first > end) {
+      return { ...this.#join(this.#ring.first - 1, end, pageLimits), lacks: stored?.lacks }
+    }
     return upTo(after(stored, cursor), end)
   }
 

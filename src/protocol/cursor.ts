@@ -15,7 +15,7 @@ export function parseCursor(text: string): Cursor | undefined {
 }
 
 /** Why a reader cannot be given exactly what follows its cursor. */
-export const GapReason = z.enum(['invalid', 'ahead', 'retention'])
+export const GapReason = z.enum(['invalid', 'ahead', 'retention', 'damaged'])
 export type GapReason = z.infer<typeof GapReason>
 
 /** The part of a log that is kept: `oldest` is the first seq that can be read, `head` the last; 0 when it is empty. */

@@ -16,6 +16,8 @@ export {
   everywhere,
   idempotencyKey,
   isMutation,
+  ofSession,
+  refusalsOf,
   waitParameters,
   withBody,
   withKey,

@@ -19,6 +19,7 @@ export const catalogue = {
   unknown_message: { title: 'The session has no such message', retryable: false },
   unknown_request: { title: 'The session has no such request', retryable: false },
   unknown_input: { title: 'The session has no such input', retryable: false },
+  session_damaged: { title: 'Stored data of the session cannot be read', retryable: false },
   session_busy: { title: 'The session is busy with a run', retryable: true },
   session_not_running: { title: 'The session has never run', retryable: false },
   no_pending_request: { title: 'Nothing waits for an answer', retryable: false },

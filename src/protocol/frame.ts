@@ -12,6 +12,8 @@ export function* parseFrames(text: string): Generator<{ readonly seq: number; re
   while (at < text.length) {
     const idEnd = text.indexOf('\n', at)
     const dataEnd = text.indexOf('\n\n', idEnd)
+    // A frame without its end is none.
+    if (idEnd === -1 || dataEnd === -1) return
     yield { seq: Number(text.slice(at + 'id: '.length, idEnd)), json: text.slice(idEnd + '\ndata: '.length, dataEnd) }
     at = dataEnd + 2
   }

@@ -99,9 +99,12 @@ const settings = {
 export const Session = z.object({ id: z.string(), ...settings, messages: z.array(Item).nullable() })
 export type Session = z.infer<typeof Session>
 
+/** A title as clients choose it: it is in every list, and told again and again. */
+export const TitleInput = z.string().max(1000)
+
 /** What a client may choose when it creates a session; every other key is ignored. */
 export const SessionTemplate = z.object({
-  title: z.string().trim().optional(),
+  title: TitleInput.trim().optional(),
   working_dir: z.string().trim().optional(),
   tools_approved: z.boolean().optional(),
   safety_policy: SafetyPolicyInput.optional(),
@@ -153,6 +156,8 @@ export const SessionSummary = z.object({
   agent: z.string().optional(),
   parent_id: z.string().optional(),
   paused: ExceededBudget.optional(),
+  /** Its record cannot be read: everything that is asked of it is refused, but its deletion. */
+  damaged: z.boolean().optional(),
 })
 export type SessionSummary = z.infer<typeof SessionSummary>
 

@@ -1,31 +1,41 @@
 import type { Tool, ToolCall, ToolCallResult } from '../protocol/protocol.ts'
-import { unlessAborted } from '../tools/tools.ts'
+import { assess, safetyMetadata, unlessAborted } from '../tools/tools.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
-
-const unknownEffect =
-  'The call was interrupted: the server stopped while it went on. It is unknown whether it took effect.'
+import { unknownEffect } from './tool-message.ts'
 
 /**
  * What the model reads of a call that had begun when its process left the run, by the rule of its tool. `undefined`: it is
  * carried out like any other.
  */
-export async function resumedCall(work: AgentAtWork, call: ToolCall, tool: Tool): Promise<ToolCallResult | undefined> {
+export async function resumedCall(
+  work: AgentAtWork,
+  call: ToolCall,
+  tool: Tool,
+  args: unknown,
+): Promise<ToolCallResult | undefined> {
   const { resumed } = work.shared
   if (resumed?.begun.has(call.id ?? '') !== true) return undefined
   const rule = work.toolbox.rerunRule(tool.name)
-  if (rule === 'safe' || (rule === 'ask' && (await mayRunAgain(work, call, tool)))) return undefined
+  if (rule === 'safe' || (rule === 'ask' && (await mayRunAgain(work, call, tool, args)))) return undefined
   return { output: unknownEffect, isError: true }
 }
 
-async function mayRunAgain({ context, shared, signal }: AgentAtWork, call: ToolCall, tool: Tool): Promise<boolean> {
+/** By a deadline no call is run again: that nobody minded its beginning says nothing of a second time. */
+async function mayRunAgain(
+  { context, shared, signal, toolbox }: AgentAtWork,
+  call: ToolCall,
+  tool: Tool,
+  args: unknown,
+): Promise<boolean> {
   if (!context.settings().interactive) return false
   const reason = `${unknownEffect} Shall it run again?`
   const content = {
     kind: 'approval',
     tool_call: call,
     tool_definition: tool,
-    metadata: { interrupted: 'true', reason },
+    metadata: { ...safetyMetadata(assess(tool, args)), interrupted: 'true', reason },
   } as const
-  const { confirmation } = await unlessAborted(shared.stopwatch.hold(context.ask({ content })), signal)
+  const expiry = { afterMs: toolbox.expiryOf(tool.name, 'approval')?.afterMs }
+  const { confirmation } = await unlessAborted(shared.stopwatch.hold(context.ask({ content, expiry })), signal)
   return confirmation !== 'reject'
 }

@@ -271,3 +271,4 @@ export interface Agents {
 
 export { recallText } from './recall.ts'
 export { RunFailure } from './run-failure.ts'
+export { leftEffect, toolMessage, unknownEffect } from './tool-message.ts'

@@ -47,7 +47,7 @@ export async function carryOut(work: AgentAtWork, call: ToolCall, teller: Teller
   const read = readFields(tool.parameters, call.function.arguments)
   if (!read.ok) return answer(work, call, tool, read.result, tell)
   try {
-    const resumed = await resumedCall(work, call, tool)
+    const resumed = await resumedCall(work, call, tool, read.args)
     if (resumed !== undefined) return answer(work, call, tool, resumed, tell)
     const decision = await decideCall(work, call, tool, withoutDescription(tool, read.args), tell)
     if (decision.refusal !== undefined) return answer(work, call, tool, failed(decision.refusal), tell)

@@ -17,7 +17,12 @@ export function readBodies(app: FastifyInstance): void {
 
   const json = (request: FastifyRequest, text: string, done: (error: Error | null, body?: unknown) => void): void => {
     if (text.trim() === '') done(null, undefined)
-    else parseJson(request, text, (error, body) => done(error && malformed(error), body))
+    else {
+      parseJson(request, text, (error, body) => {
+        const refusal = error === null ? (isDeep(body) ? tooDeep() : null) : malformed(error)
+        done(refusal, body)
+      })
+    }
   }
 
   app.addContentTypeParser('application/json', { parseAs: 'string' }, json)
@@ -31,4 +36,21 @@ export function readBodies(app: FastifyInstance): void {
 function malformed(cause: Error): Refusal {
   const details = [{ path: 'body', message: 'is not JSON' }]
   return new Refusal('invalid_request', 'The body is not JSON', { details, cause })
+}
+
+/** Nobody who means well nests deeper, and whatever walks through a value takes a piece of the stack for each level. */
+const deepest = 256
+
+function isDeep(body: unknown): boolean {
+  let level: readonly unknown[] = [body]
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth > deepest) return true
+    level = level.flatMap((value) => (typeof value === 'object' && value !== null ? Object.values(value) : []))
+  }
+  return false
+}
+
+function tooDeep(): Refusal {
+  const details = [{ path: 'body', message: `is nested deeper than ${deepest} levels` }]
+  return new Refusal('invalid_request', `The body is nested deeper than ${deepest} levels`, { details })
 }

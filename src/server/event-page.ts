@@ -54,11 +54,23 @@ async function collect<E extends { readonly seq: number }>(
     }
     for (const { seq, json } of parseFrames(page.data.toString())) {
       if (events.length === limit) return { events, next_since: events.at(-1)?.seq ?? seen, gap }
-      events.push(Entry.parse({ seq, event: JSON.parse(json) }))
+      const entry = entryOf(Entry, seq, json)
+      if (entry !== undefined) events.push(entry)
+      else if (events.length > 0) return { events, next_since: seq - 1, gap }
+      else gap = { type: 'gap', requested: seq - 1, oldest: seq + 1, head, reason: 'damaged' }
     }
     seen = page.last
   }
   return { events, next_since: Math.max(seen, head), gap }
+}
+
+/** `undefined` for an event that cannot be read. */
+function entryOf<E>(Entry: z.ZodType<E>, seq: number, json: string): E | undefined {
+  try {
+    return Entry.safeParse({ seq, event: JSON.parse(json) }).data
+  } catch {
+    return undefined
+  }
 }
 
 async function* firstOf(pages: AsyncIterable<LogPage>): Pages {

@@ -1,15 +1,12 @@
 import { z } from 'zod'
 import {
   type Endpoint,
-  type ErrorCode,
   EventStream,
   endpoints,
-  everywhere,
   idempotencyKey,
   isMutation,
   Problem,
-  withBody,
-  withKey,
+  refusalsOf,
 } from '../protocol/protocol.ts'
 import { statusOf } from './problem.ts'
 
@@ -75,11 +72,7 @@ function successes({ answers, stream }: Endpoint): Json {
 
 /** Errors by status; the codes that share one are named in its description. */
 function problems(endpoint: Endpoint): Json {
-  const { method, path, body, refuses } = endpoint
-  const always: readonly ErrorCode[] = path.startsWith('/api/') ? everywhere : []
-  const keyed: readonly ErrorCode[] = isMutation(endpoint) ? withKey : []
-  const codes = new Set([...always, ...(body === undefined ? [] : withBody), ...keyed, ...refuses])
-  const byStatus = Map.groupBy(codes, (code) => statusOf(code, method))
+  const byStatus = Map.groupBy(refusalsOf(endpoint), (code) => statusOf(code, endpoint.method))
   const problem = json({ $ref: '#/components/schemas/Problem' })
   return Object.fromEntries(
     [...byStatus].map(([status, shared]) => [status, { description: shared.join(', '), content: problem }]),

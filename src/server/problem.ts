@@ -27,6 +27,7 @@ const statuses: Readonly<Record<ErrorCode, number>> = {
   steer_queue_full: 429,
   followup_queue_full: 429,
   too_many_runs: 429,
+  session_damaged: 422,
   invalid_model: 422,
   compaction_unsupported: 422,
   model_switch_unsupported: 422,

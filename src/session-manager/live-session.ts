@@ -18,7 +18,8 @@ import { SessionState } from './state/session-state.ts'
 import type { SessionTally } from './state/session-tally.ts'
 import type { Surroundings } from './state/surroundings.ts'
 import type { Parent } from './tasks/running-task.ts'
-import { isTask, parentStopped, type SessionTasks } from './tasks/session-tasks.ts'
+import { parentStopped, type SessionTasks } from './tasks/session-tasks.ts'
+import { isTask } from './tasks/task-view.ts'
 import { SessionViews } from './views/session-views.ts'
 import { settledWithin } from './wait.ts'
 
@@ -70,7 +71,7 @@ export class LiveSession {
     this.editor = new SessionEditor(this.#state, this.#gate)
     this.#life = { onGone: () => onGone(this), visits: 0, lastUsed: performance.now() }
     const [newest] = isNew ? [] : around.store.runs(record.id, { limit: 1 }).entries
-    if (newest?.status === 'running') this.#takeUp(newest)
+    if (newest?.status === 'running') this.#takeUpOrDrop(newest)
   }
 
   /** The tasks that agents of this session have handed over. */
@@ -179,7 +180,7 @@ export class LiveSession {
     { parent, ...plan }: Pick<RunPlan, 'lease' | 'headers' | 'trigger' | 'onEnd'> & { readonly parent: Parent },
   ): ActiveRun {
     const { rootRunId } = parent
-    this.#state.family.workFor(parent.state, rootRunId, parent.tells)
+    this.#state.family.workFor(parent.state, rootRunId, parent.toldAs)
     this.#state.around.slots.takeBeyond()
     const begin = { ...plan, rootRunId, messages: [], after: () => parent.state.recorder.settled() }
     return this.#control.begin(begin, (runId) => this.#state.addTask(text, runId))
@@ -232,12 +233,24 @@ export class LiveSession {
     this.#state.log.close()
   }
 
+  /** A session that cannot be loaded has decided nothing. */
+  #takeUpOrDrop(left: Run): void {
+    try {
+      this.#takeUp(left)
+    } catch (failure) {
+      this.#state.recorder.drop()
+      this.#state.family.workAlone()
+      void this.#abandon()
+      throw failure
+    }
+  }
+
   /** Goes on with a run that a former process has left, or ends it. */
   #takeUp(stored: Run): void {
     const { above, around, record } = this.#state
     const task = above?.tasks.expect(this, stored)
     const left = task?.isRolledBack === true ? canceledRun(stored, parentStopped) : stored
-    if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.tells)
+    if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.toldAs)
     const isLost = task === undefined && isTask(left) && left.canceled === undefined
     const cause = causeOf(left, around.cutByStore)
     around.cutByStore.delete(left.run_id)
@@ -303,16 +316,36 @@ export class LiveSession {
     )
   }
 
-  /** A commit failed: what is in memory may not be what is stored. Loaded again by the first use after its run has left. */
+  /**
+   * A commit failed: what is in memory may not be what is stored. Loaded again by the first use after its run has left. So are
+   * those that work for it, in the same breath: none finds the other as it was, and what they do goes on as after a restart.
+   */
   #throwAway(): void {
-    const { around } = this.#state
-    const run = this.#control.current
-    // Where others can commit it is not the store's fault.
-    if (run !== undefined && !around.store.health().connected) around.cutByStore.add(run.id)
-    const gone = this.#abandon().then(() => this.#life.onGone())
-    this.#gate.close('store_unavailable', gone)
-    this.#state.log.close()
-    this.attachments.end()
+    if (this.isLost) return
+    const sessions = this.#withTasks
+    const { store, cutByStore } = this.#state.around
+    // Where others can commit it is not the store's fault; it is never that of those who go with it.
+    for (const { current } of sessions.map(({ runs }) => runs)) {
+      if (current !== undefined && (current !== this.runs.current || !store.health().connected))
+        cutByStore.add(current.id)
+    }
+    // First of all, so that no log tells what they do because this one goes.
+    for (const session of sessions) session.#state.recorder.leave()
+    const left = Promise.all(sessions.map((session) => session.#abandon()))
+    const gone = left.then(() => {
+      for (const session of sessions) session.#life.onGone()
+    })
+    for (const session of sessions) {
+      session.#gate.close('store_unavailable', gone)
+      session.#state.log.close()
+      session.attachments.end()
+    }
+  }
+
+  /** The session and all that work for it now. */
+  get #withTasks(): readonly LiveSession[] {
+    const below = this.tasks.running.flatMap(({ session }) => (session.isDeleted ? [] : session.#withTasks))
+    return [this, ...below]
   }
 }
 

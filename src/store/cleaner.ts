@@ -6,13 +6,16 @@ import type { WriterConnection } from './writer-connection.ts'
 /** Steps of long work, each a transaction of a few milliseconds. */
 const step = { segments: 128, sessions: 64, rows: 256, pages: 256 } as const
 
+/** What is no JSON says nothing, and stays. */
+const readable = `iif(json_valid(record), record, '{}')`
+
 /** Records that end, and where they say when: those before `before` go, but for the newest run of a session. */
 const records = {
-  runs: `json_extract(record, '$.ended_at')`,
-  requests: `json_extract(record, '$.settled_at')`,
+  runs: `json_extract(${readable}, '$.ended_at')`,
+  requests: `json_extract(${readable}, '$.settled_at')`,
   // Those of earlier versions do not say when they were settled.
   inputs: `iif(state IN ('queued', 'held'), NULL,
-    coalesce(json_extract(record, '$.settled_at'), json_extract(record, '$.created_at')))`,
+    coalesce(json_extract(${readable}, '$.settled_at'), json_extract(${readable}, '$.created_at')))`,
 } as const
 
 /** A segment that has its place. */

@@ -4,6 +4,9 @@ const lastSeq = `max(
   coalesce((SELECT last FROM event_places WHERE session = s.num ORDER BY first DESC LIMIT 1), 0),
   coalesce((SELECT loose.last FROM loose WHERE loose.session = s.num), 0))`
 
+/** A record that is no JSON says nothing. */
+const told = "iif(json_valid(s.record), s.record, '{}')"
+
 /**
  * What is told over all sessions. Each session has its newest state beside it, so that a list needs to read no log, and
  * so that its deletion can be told by whoever deletes it: the trigger, for all below it too. Seqs are never used again
@@ -37,17 +40,17 @@ export const fleet: Migration = {
     UPDATE sessions AS s SET fleet = json_patch('{}', json_object(
         'id', s.id,
         'title', s.title,
-        'created_at', s.record ->> 'created_at',
-        'updated_at', s.record ->> 'created_at',
+        'created_at', ${told} ->> 'created_at',
+        'updated_at', ${told} ->> 'created_at',
         'parent_id', s.parent_id,
         'above', json(tree.above),
         'agent', s.agent,
         'starred', json(iif(s.starred, 'true', 'false')),
-        'status', iif(s.record -> 'paused' IS NULL, 'idle', 'paused'),
+        'status', iif(${told} -> 'paused' IS NULL, 'idle', 'paused'),
         'open_requests', json('[]'),
-        'input_tokens', s.record -> 'input_tokens',
-        'output_tokens', s.record -> 'output_tokens',
-        'cost', s.record -> 'cost',
+        'input_tokens', ${told} -> 'input_tokens',
+        'output_tokens', ${told} -> 'output_tokens',
+        'cost', ${told} -> 'cost',
         'last_event_seq', ${lastSeq}))
       FROM tree WHERE tree.num = s.num;
 

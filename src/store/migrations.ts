@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3'
 import { fleet } from './fleet-migration.ts'
 import { StoreError } from './store.ts'
 
-/** One step of the schema. Its number is its place in the list, from 1; a step that was released is never edited. */
+/** One step of the schema. Its number is its place in the list, from 1; a step that was released is never edited, unless it fails where it must not. */
 export interface Migration {
   readonly name: string
   readonly sql: string
@@ -119,8 +119,8 @@ const third: Migration = {
   sql: `
     ALTER TABLE requests ADD COLUMN created INTEGER NOT NULL DEFAULT 0;
     ALTER TABLE requests ADD COLUMN kind TEXT NOT NULL DEFAULT '';
-    UPDATE requests SET kind = json_extract(record, '$.content.kind'),
-      created = CAST(round(unixepoch(json_extract(record, '$.created_at'), 'subsec') * 1000) AS INTEGER);
+    UPDATE requests SET kind = coalesce(json_extract(record, '$.content.kind'), ''), created = coalesce(
+      CAST(round(unixepoch(json_extract(record, '$.created_at'), 'subsec') * 1000) AS INTEGER), 0) WHERE json_valid(record);
     CREATE INDEX requests_listed ON requests (created, id);
     CREATE INDEX requests_inbox ON requests (created, id) WHERE state = 'open';
   `,
@@ -130,14 +130,38 @@ const third: Migration = {
 const places: Migration = {
   name: 'places of inputs, and an index of those that wait',
   sql: `
-    UPDATE inputs SET record = json_set(record, '$.place', num);
+    UPDATE inputs SET record = json_set(record, '$.place', num) WHERE json_valid(record);
     DROP INDEX inputs_queued;
     CREATE INDEX inputs_waiting ON inputs (session, num) WHERE state IN ('queued', 'held');
     CREATE INDEX inputs_listed ON inputs (session, num);
   `,
 }
 
-export const migrations: readonly Migration[] = [first, second, third, fleet, places]
+/** What was told of it is shown again when it is deleted, and may be damaged by then. */
+const damagedDeletion: Migration = {
+  name: 'deletion of sessions whose place in the fleet is damaged',
+  sql: `
+    DROP TRIGGER sessions_deleted;
+    CREATE TRIGGER sessions_deleted AFTER DELETE ON sessions WHEN old.fleet IS NOT NULL BEGIN
+      INSERT INTO fleet_events (session, at, text) VALUES (old.num, unixepoch('subsec') * 1000, json_object(
+        'type', 'session_deleted',
+        'timestamp', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+        'session', json(iif(json_valid(old.fleet), old.fleet, json_patch('{}', json_object(
+          'id', old.id,
+          'title', old.title,
+          'created_at', strftime('%Y-%m-%dT%H:%M:%fZ', old.created / 1000.0, 'unixepoch'),
+          'updated_at', strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+          'parent_id', old.parent_id,
+          'agent', old.agent,
+          'starred', json(iif(old.starred, 'true', 'false')),
+          'status', 'idle',
+          'open_requests', json('[]'),
+          'input_tokens', 0, 'output_tokens', 0, 'cost', 0, 'last_event_seq', 0))))));
+    END;
+  `,
+}
+
+export const migrations: readonly Migration[] = [first, second, third, fleet, places, damagedDeletion]
 
 /**
  * Brings a file to the newest version, in one transaction: when a step fails, none has happened. `user_version` is the

@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import Database from 'better-sqlite3'
+import { fileReason } from './file-reason.ts'
 import { codeOf, isCode } from './sqlite-error.ts'
 import { StoreError } from './store.ts'
 
@@ -45,7 +46,11 @@ export class OwnerLock {
       if (db !== undefined) return new OwnerLock(path, db)
       waiting()
       const left = deadline - performance.now()
-      if (left <= 0) throw new StoreError('owned', `Another process owns the database (it holds ${path}).`)
+      if (left <= 0)
+        throw new StoreError(
+          'owned',
+          `Another process owns the database (it holds ${path}): one server at a time may use it.`,
+        )
       try {
         await delay(Math.min(pollInterval, left), undefined, { signal })
       } catch (error) {
@@ -71,6 +76,10 @@ function tryLock(path: string): Database.Database | undefined {
   } catch (error) {
     db?.close()
     if (isCode(codeOf(error), 'SQLITE_BUSY')) return undefined
-    throw new StoreError('cannot_open', `The lock beside the database cannot be taken: ${path}.`, error)
+    throw new StoreError(
+      'cannot_open',
+      `The lock beside the database, ${path}, cannot be taken: ${fileReason(error)}.`,
+      error,
+    )
   }
 }

@@ -109,12 +109,3 @@ function valuesOf(id: string, change: Change, joint: Change | undefined): readon
 export function fold(text: string): string {
   return text.toLowerCase()
 }
-
-/**
- * Reads a record that {@link rowsOf} wrote. The one place where stored JSON gets a type: only this program writes these
- * columns, under an application id of its own, so a parse with a schema would cost each read and find nothing.
- */
-export function recordOf<T>(json: string): T {
-  const record: T = JSON.parse(json)
-  return record
-}

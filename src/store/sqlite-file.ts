@@ -1,5 +1,6 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, truncateSync } from 'node:fs'
 import Database from 'better-sqlite3'
+import { fileReason } from './file-reason.ts'
 import { type Migration, migrate, migrations } from './migrations.ts'
 import { openConnection } from './sqlite-connection.ts'
 import { codeOf, severityOf } from './sqlite-error.ts'
@@ -30,7 +31,10 @@ export function checkFile(path: string, newest: number = migrations.length): voi
   }
   if (wasInterrupted(path, file)) return
   if (file.length < headerSize + 8 || file.toString('latin1', 0, 16) !== 'SQLite format 3\0') {
-    throw new StoreError('foreign_file', `${path} is not a database.`)
+    throw new StoreError(
+      'foreign_file',
+      `${path} is not a database; it was left untouched, choose another file with --session-db.`,
+    )
   }
   const page = readPage(log, 1) ?? file
   const owner = page.readUInt32BE(field.applicationId)
@@ -51,8 +55,9 @@ export function prepareFile(path: string, list: readonly Migration[] = migration
     if (wasEmpty && existsSync(path)) truncateSync(path)
     if (error instanceof StoreError) throw error
     const code = codeOf(error)
-    if (severityOf(code) === 'fatal') throw new StoreError('corrupt', `${path} is damaged (${code}).`, error)
-    throw new StoreError('cannot_open', `${path} cannot be opened (${code}).`, error)
+    if (severityOf(code) === 'fatal')
+      throw new StoreError('corrupt', `${path} is damaged (${code}): restore a backup.`, error)
+    throw new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}.`, error)
   }
 }
 
@@ -89,7 +94,7 @@ function wasInterrupted(path: string, file: Buffer): boolean {
 function checkVersion(path: string, page: Buffer, newest: number): void {
   const version = page.readUInt32BE(field.userVersion)
   if (version <= newest) return
-  const message = `${path} was written by a newer version of this program (schema ${version}, this one knows ${newest}).`
+  const message = `${path} was written by a newer version of this program (schema ${version}, this one knows ${newest}); it was left untouched: start that version again, or restore a backup from before the upgrade.`
   throw new StoreError('newer_file', message)
 }
 
@@ -188,11 +193,7 @@ function withFile(path: string, read: (file: number) => Buffer): Buffer {
   } catch (error) {
     if (error instanceof StoreError) throw error
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0)
-    throw new StoreError(
-      'cannot_open',
-      `${path} cannot be read (${error instanceof Error && 'code' in error ? error.code : 'for no known reason'}).`,
-      error,
-    )
+    throw new StoreError('cannot_open', `${path} cannot be read: ${fileReason(error)}.`, error)
   } finally {
     if (file !== undefined) closeSync(file)
   }

@@ -1,6 +1,8 @@
 import { existsSync, mkdirSync, realpathSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import type { Cursor, FleetSession, LogBounds, Request, Run } from '../protocol/protocol.ts'
+import type { Damage } from './damage.ts'
+import { fileReason } from './file-reason.ts'
 import { HandOver } from './hand-over.ts'
 import { OwnerLock } from './owner-lock.ts'
 import { instantOf } from './page-cursor.ts'
@@ -16,6 +18,7 @@ import type {
   ItemRange,
   ItemRecord,
   KeyRecord,
+  ListedSession,
   Page,
   RequestFilter,
   Segment,
@@ -33,6 +36,8 @@ export interface SqliteStoreOptions {
   readonly path: string
   /** Milliseconds that {@link Store.open} waits for another process to give the database up. */
   readonly ownerWaitMs?: number | undefined
+  /** Is told of each record that cannot be read, once. */
+  readonly onDamage?: ((damage: Damage) => void) | undefined
   /** Is told why nothing can be written, as one sentence without an end, and with nothing when writing works again. */
   readonly onHealth?: ((error: string | undefined) => void) | undefined
 }
@@ -84,11 +89,11 @@ class SqliteStore implements Store {
     return this.#read((reader) => reader.session(id))
   }
 
-  sessions(filter: SessionFilter): Page<SessionRecord> {
+  sessions(filter: SessionFilter): Page<ListedSession> {
     return this.#read((reader) => reader.sessions(filter))
   }
 
-  children(parentId: string): readonly SessionRecord[] {
+  children(parentId: string): readonly ListedSession[] {
     return this.#read((reader) => reader.children(parentId))
   }
 
@@ -235,13 +240,15 @@ class SqliteStore implements Store {
       checkFile(path)
       prepareFile(path)
       link = await this.#startWriter(path)
-      const reader = new SqliteReader(path)
+      const reader = new SqliteReader(path, (damage) => this.#options.onDamage?.(damage))
       this.#error = undefined
       return { lock, link, reader }
     } catch (error) {
       await link?.close()
       lock.release()
-      throw error instanceof StoreError ? error : new StoreError('cannot_open', `${path} cannot be opened.`, error)
+      throw error instanceof StoreError
+        ? error
+        : new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}.`, error)
     }
   }
 
@@ -312,6 +319,6 @@ function realPath(path: string): string {
     makeDirectory(dirname(path))
     return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
   } catch (error) {
-    throw new StoreError('cannot_open', `The directory of ${path} cannot be used (${codeOf(error)}).`, error)
+    throw new StoreError('cannot_open', `The directory of ${path} cannot be used: ${fileReason(error)}.`, error)
   }
 }

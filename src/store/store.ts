@@ -11,6 +11,7 @@ import type {
   Session,
   SessionAgent,
   SessionError,
+  Spending,
   Summary,
   Termination,
 } from '../protocol/protocol.ts'
@@ -47,8 +48,14 @@ type ItemContent =
   | { readonly kind: 'error'; readonly error: SessionError }
   | { readonly kind: 'summary'; readonly summary: Summary }
   | { readonly kind: 'termination'; readonly termination: Termination }
-  /** The session that carries out a task for this one. */
-  | { readonly kind: 'sub_session'; readonly session_id: string }
+  /** The session that carries out a task for this one, and what of its figures is counted here. */
+  | { readonly kind: 'sub_session'; readonly session_id: string; readonly counted?: CountedBelow | undefined }
+
+/** Sessions commit one by one, so that what is counted here may be less than what a task has spent, or more. */
+export interface CountedBelow {
+  readonly cost: number
+  readonly spent: Spending
+}
 
 /** One entry of a session, in order of `position`, which starts at 0 and is never reused. */
 export interface ItemRecord {
@@ -79,7 +86,18 @@ export interface Segment {
   readonly first: Cursor
   readonly last: Cursor
   readonly text: string
+  /** Before `first` there is something that cannot be read. */
+  readonly lacks?: 'damaged' | undefined
 }
+
+/** A session as lists show it whose record cannot be read. */
+export interface DamagedSession extends Pick<SessionRecord, 'id' | 'title' | 'created_at' | 'starred' | 'parent_id'> {
+  /** Source key. */
+  readonly agent?: string | undefined
+  readonly damaged: true
+}
+
+export type ListedSession = SessionRecord | DamagedSession
 
 /** One thing that a group writes. A `put` writes the whole record, new or not. */
 export type Change =
@@ -175,6 +193,9 @@ export interface StoreHealth {
  * - S6. The head of a log never shrinks: `retain` keeps each session's newest segment.
  * - S7. A session goes with its parent: to delete one deletes all below it, in the same commit.
  * - S8. What is told over all sessions is numbered in the order of commits: the number rises by one and is never reused.
+ * - S9. A record that cannot be read refuses the reads of its session that need it with `Refusal('session_damaged')`, which
+ *   names it. Reads over all sessions go on: they list the session as damaged, or pass over what is damaged; what follows
+ *   a damaged event of the fleet is marked. The text of a session's events is not looked at.
  */
 export interface Store {
   /** Opens the store: takes ownership, brings the schema up to date. Throws {@link StoreError} when it cannot. */
@@ -182,9 +203,9 @@ export interface Store {
 
   session(id: string): SessionRecord | undefined
   /** Newest first; sessions of the same instant by id, descending. */
-  sessions(filter: SessionFilter): Page<SessionRecord>
+  sessions(filter: SessionFilter): Page<ListedSession>
   /** The sessions whose parent this is, oldest first. */
-  children(parentId: string): readonly SessionRecord[]
+  children(parentId: string): readonly ListedSession[]
   /** Titles that begin with `prefix`, to number forks. */
   titles(prefix: string): readonly string[]
   items(sessionId: string, range: ItemRange): readonly ItemRecord[]

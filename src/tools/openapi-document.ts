@@ -174,7 +174,7 @@ function nullable(given: Fields, shown: Fields): Fields {
 
 function serverUrl({ url, variables }: Fields): string | undefined {
   if (typeof url !== 'string') return undefined
-  return url.replace(/\{([^}]+)\}/g, (_, name: string) => String(fieldsOf(fieldsOf(variables)[name]).default ?? ''))
+  return url.replace(/\{([^{}]+)\}/g, (_, name: string) => String(fieldsOf(fieldsOf(variables)[name]).default ?? ''))
 }
 
 function fieldsOf(value: unknown): Fields {

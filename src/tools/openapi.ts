@@ -94,6 +94,8 @@ function toolsFor(operations: readonly Operation[], settings: Settings): readonl
 function freeName(id: string, taken: ReadonlySet<string>): string {
   const plain =
     id
+      // The longest that an author means: what follows takes the square of its length.
+      .slice(0, 1000)
       .replace(/[^A-Za-z0-9_-]+/g, '_')
       .replace(/^_+|_+$/g, '')
       .slice(0, 60) || 'operation'
@@ -162,7 +164,7 @@ function parametersFor({ parameters, body }: Operation, fields: readonly string[
 function requestFor(operation: Operation, fields: readonly string[], args: Fields, { base }: Settings) {
   const { parameters, path, server = '/' } = operation
   const given = parameters.filter(({ name }) => args[name] !== undefined && args[name] !== null)
-  const placed = path.replace(/\{([^}]+)\}/g, (_, name: string) => pathSegment(textOf(args[name] ?? '')))
+  const placed = path.replace(/\{([^{}]+)\}/g, (_, name: string) => pathSegment(textOf(args[name] ?? '')))
   const root = URL.parse(server, base)
   if (root === null) throw new CallFailure('The document does not say where the API is served.')
   const url = httpUrl(root.href.replace(/[?#].*$/, '').replace(/\/$/, '') + placed)

@@ -45,8 +45,18 @@ function foldersBetween(root: string, path: string): readonly string[] {
 
 function rulesIn(folder: string): Ignore | undefined {
   try {
-    return ignore().add(readFileSync(join(folder, '.gitignore'), 'utf8'))
+    const lines = readFileSync(join(folder, '.gitignore'), 'utf8').split(/\r?\n/)
+    return ignore().add(lines.filter(isQuick))
   } catch {
     return undefined
   }
+}
+
+/**
+ * What is tried multiplies with each star in a name, and with each `**` between directories: rules of a hostile repository
+ * would stop the process. Others are passed over, and hide nothing.
+ */
+function isQuick(rule: string): boolean {
+  const stars = rule.split('/').map((name) => name.split(/\*+/).length - 1)
+  return Math.max(...stars) <= 4 && rule.split('/**/').length <= 2 + Number(rule.startsWith('/**/'))
 }

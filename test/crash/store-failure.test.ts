@@ -1,10 +1,10 @@
 import { execFileSync, spawnSync } from 'node:child_process'
-import { closeSync, mkdtempSync, openSync, rmSync, statSync, writeSync } from 'node:fs'
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, statSync, writeFileSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { z } from 'zod'
-import { FleetSnapshot, Run, SessionDetails } from '../../src/protocol/protocol.ts'
+import { Explanation, FleetSnapshot, Run, SessionDetails } from '../../src/protocol/protocol.ts'
 import { type Started, start } from '../process.ts'
 import { writeAgents } from './agents.ts'
 import { checkSession } from './check.ts'
@@ -86,6 +86,25 @@ describe.runIf(hasLimits)('a run while the disk takes nothing (needs prlimit)', 
     expect(server.stderr()).toBe('')
   })
 
+  test('goes on by itself however often that happens, and no time counts as an attempt', async () => {
+    const agent = join(folder, 'agents/patient.yaml')
+    const text = readFileSync(agent, 'utf8')
+    // So long that it is not over before anybody has seen that it goes on.
+    writeFileSync(agent, text.replace('"1s"', '"1h"'))
+    for (let n = 0; n < 3; n++) {
+      limitFiles(server.pid, 'unlimited')
+      await expect.poll(reason, { timeout: 30_000 }).toBe('model')
+      limitFiles(server.pid, '4096')
+      // What cannot be committed cuts the run.
+      expect((await client.send('PATCH', `/${session.id}/title`, { title: 'ballast' })).status).toBe(503)
+    }
+    writeFileSync(agent, text)
+    limitFiles(server.pid, 'unlimited')
+    await checkEnd()
+    const run = await client.get(`/${session.id}/runs/${started.run_id}`, Run)
+    expect(run.attempt ?? 1).toBe(1)
+  })
+
   test('goes on by itself in the next process', async () => {
     server.kill('SIGKILL')
     await server.exit
@@ -99,6 +118,12 @@ describe.runIf(hasLimits)('a run while the disk takes nothing (needs prlimit)', 
     client = await serve()
     await checkEnd()
   })
+
+  /** Why the session is as it is, once that can be told. */
+  async function reason(): Promise<unknown> {
+    const { status, text } = await client.send('GET', `/${session.id}/explain`)
+    return status === 200 ? Explanation.parse(JSON.parse(text)).reason : status
+  }
 
   /** Nobody asks for the session before its run has ended: what is told over all sessions says when that is. */
   async function checkEnd(): Promise<void> {

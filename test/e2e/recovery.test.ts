@@ -4,9 +4,10 @@ import { describe, expect, test, vi } from 'vitest'
 import { Run } from '../../src/protocol/protocol.ts'
 import { sh } from '../runtime/tool-bench.ts'
 import { Client } from '../server/client.ts'
+import { all, blocksOf, eventsOf, until } from '../server/frames.ts'
 import { tempDir } from '../store/temp-dir.ts'
 import { equipped, resultsIn } from './equipped.ts'
-import { createSession, House, logOf, startRun, user } from './house.ts'
+import { createSession, House, logOf, scripted, startRun, user } from './house.ts'
 import { watchLog } from './log-watch.ts'
 import { serve } from './program.ts'
 import { team, transfers } from './team.ts'
@@ -114,8 +115,9 @@ describe('A detached run whose server is killed', () => {
     { options: ['--recovery-attempts', '1'], run: { status: 'failed', error: { code: 'attempts_exhausted' } } },
   ])('does not go on with $options', async ({ options, run }) => {
     await using at = await site(shell, options)
-    expect(await ended(await at.next('SIGKILL'), at.id)).toMatchObject(run)
-    expect(at.effects()).toBe(1)
+    const client = await at.next('SIGKILL')
+    expect(await ended(client, at.id)).toMatchObject(run)
+    expect([at.effects(), await resultsIn(client, at.id)]).toEqual([1, [unknown]])
   })
 
   test('goes on when a person wants it, with --recovery ask', async () => {
@@ -128,6 +130,33 @@ describe('A detached run whose server is killed', () => {
     expect(await ended(client, at.id)).toMatchObject({ status: 'completed' })
     expect(at.effects()).toBe(1)
   })
+})
+
+test('A streamed run with a key is shown to a repeat from its first event to its last, across the kill', async () => {
+  await using house = await House.open({
+    files: { it: scripted([{ text: 'one two three four five', every: '200ms' }]) },
+  })
+  const database = join(tempDir(), 'sessions.db')
+  const server = serve(house.agents, database)
+  const client = new Client(await server.url)
+  const id = await createSession(client)
+  const posted = {
+    params: { id, agent: 'it' },
+    query: { on_disconnect: 'cancel' },
+    body: { messages: [user('go on')] },
+    headers: { 'idempotency-key': 'one' },
+  }
+  await until(blocksOf(await client.open('streamRun', posted)), ({ event }) => event?.type === 'agent_choice')
+  server.kill('SIGKILL')
+  await server.exit
+  const next = new Client(await serve(house.agents, database).url)
+  const response = await next.open('streamRun', posted)
+  expect([response.status, response.headers.get('idempotency-replayed')]).toEqual([200, 'true'])
+  const seen = await all(eventsOf(response))
+  expect(seen.map((block) => block.id)).toEqual(seen.map((_, n) => n + 1))
+  expect(seen.at(-1)?.event).toMatchObject({ type: 'stream_stopped', reason: 'normal' })
+  const counted = ['user_message', 'stream_started', 'run_recovered', 'stream_stopped']
+  for (const type of counted) expect(seen.filter(({ event }) => event?.type === type)).toHaveLength(1)
 })
 
 describe('A detached run whose server ends in order', () => {

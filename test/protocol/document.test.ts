@@ -10,6 +10,7 @@ import {
   events,
   everywhere,
   Gap,
+  ofSession,
   Problem,
   SafetyPolicyInput,
   withBody,
@@ -89,7 +90,7 @@ describe('PROTOCOL.md', () => {
   })
 
   test('lists the codes that come from many routes', () => {
-    const shared = [everywhere, withBody, withKey].map((codes) => codes.join(', '))
+    const shared = [everywhere, ofSession, withBody, withKey].map((codes) => codes.join(', '))
     expect(rowsOf('refusals').map(({ Codes }) => Codes)).toEqual(shared)
   })
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import type { ToolCall, ToolCallResult } from '../../src/protocol/protocol.ts'
-import type { Resumption } from '../../src/runtime/runtime.ts'
+import type { Question, Resumption } from '../../src/runtime/runtime.ts'
 import { assistant, carryOut, type SessionOptions, session, stored, text, types, user } from './run-context.ts'
 import { person, sh, toolBench, toolMessages } from './tool-bench.ts'
 
@@ -61,6 +61,21 @@ describe('a run that goes on', () => {
     await carryOut(bench.runtime, session(history, { ...options, resumed: past({ begun: begun([['a', undefined]]) }) }))
     expect(asked).toMatchObject([{ tool_call: { id: 'a' }, metadata: { interrupted: 'true' } }])
     expect(bench.results).toEqual([result])
+  })
+
+  it('says how dangerous a second time is, and waits for that as long as the file says, never to run it', async () => {
+    const approval = { deadline: '30m', default: 'allow' }
+    const bench = toolBench([[]], { agent: { toolsets: [{ type: 'shell', rerun: 'ask', approval }] } })
+    const asked: Question[] = []
+    const answer = async (question: Question) => {
+      asked.push(question)
+      return { confirmation: 'reject' as const }
+    }
+    const history = [user('begin'), assistant('', { tool_calls: [shellCall('a', 'rm -rf nothing')] })]
+    const resumed = past({ begun: begun([['a', undefined]]) })
+    await carryOut(bench.runtime, session(history, { ...free, answer, resumed }))
+    expect(asked).toMatchObject([{ content: { metadata: { safety_label: 'destructive', interrupted: 'true' } } }])
+    expect(asked[0]?.expiry).toEqual({ afterMs: 1_800_000 })
   })
 
   it('asks no model again that had said its last word, and takes a follow-up', async () => {

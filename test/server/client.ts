@@ -5,11 +5,8 @@ import {
   type ErrorCode,
   EventStream,
   endpoints,
-  everywhere,
-  isMutation,
   Problem,
-  withBody,
-  withKey,
+  refusalsOf,
 } from '../../src/protocol/protocol.ts'
 import { statusOf } from '../../src/server/problem.ts'
 
@@ -42,13 +39,10 @@ export function nameOf({ endpoint, status, code }: Outcome): string {
 /** All that the table says an endpoint may answer. */
 export function outcomesOf(name: EndpointName): readonly Outcome[] {
   const endpoint: Endpoint = endpoints[name]
-  const { method, path, body, answers, refuses } = endpoint
-  const inApi: readonly ErrorCode[] = path.startsWith('/api/') ? everywhere : []
-  const keyed: readonly ErrorCode[] = isMutation(endpoint) ? withKey : []
-  const codes = new Set<ErrorCode>([...refuses, ...inApi, ...(body === undefined ? [] : withBody), ...keyed])
+  const { method, answers } = endpoint
   return [
     ...Object.keys(answers).map((status) => ({ endpoint: name, status: Number(status) })),
-    ...[...codes].map((code) => ({ endpoint: name, status: statusOf(code, method), code })),
+    ...[...refusalsOf(endpoint)].map((code) => ({ endpoint: name, status: statusOf(code, method), code })),
   ]
 }
 

@@ -37,6 +37,13 @@ const general: readonly Refused[] = [
     arranged: true,
     change: ({ params, ...rest }) => ({ ...rest, params: { ...params, id: 'none' } }),
   },
+  {
+    code: 'session_damaged',
+    arranged: true,
+    spoil: (bench) => bench.breakStore('damaged'),
+    // A session that is loaded is not read.
+    change: ({ params, ...rest }) => ({ ...rest, params: { ...params, id: 'stored' } }),
+  },
   { code: 'store_unavailable', arranged: true, spoil: (bench) => bench.breakStore('unavailable') },
   { code: 'overloaded', arranged: true, spoil: (bench) => bench.breakStore('full') },
   {

@@ -234,6 +234,20 @@ describe.each(backends)('what a busy session does over $over', (backend) => {
     await last?.end()
   })
 
+  it('begins the run that waits for its turn although a stop comes meanwhile', async () => {
+    const puppet = new Puppet({ stubborn: true })
+    const built = await house({ puppet })
+    const { manager } = built
+    const { id, run } = await running(built)
+    const waits = submit(built, id, 'interrupt', 'now')
+    await manager.cancelRun(id, { by: 'test' }, { waitMs: 0 })
+    await run.end()
+    expect((await waits).status).toBe('started')
+    const next = await puppet.next()
+    expect(asked(next)).toEqual(['begin', 'now'])
+    await next.end()
+  })
+
   it('refuses who waits for its turn when the session is deleted, and when nothing can be committed', async () => {
     const puppet = new Puppet({ stubborn: true })
     const built = await house({ puppet })

@@ -261,7 +261,8 @@ describe.each(backends)('an explanation over $over', (backend) => {
     const { id, run } = await running(built)
     await manager.followUpSession(id, messages)
     expect((await manager.explainSession(id)).queue).toEqual({ steer: 0, followup: 1, held: 0 })
-    await manager.cancelRun(id, { by: 'test' }, { waitMs: 0 })
+    await manager.cancelRun(id, { by: 'test', reason: 'enough' }, { waitMs: 0 })
+    expect((await manager.explainSession(id)).message).toContain('stopped by test (enough) at ')
     await manager.steerSession(id, messages)
     expect((await manager.explainSession(id)).queue).toEqual({ steer: 1, followup: 1, held: 1 })
     await run.end()
@@ -276,7 +277,11 @@ describe.each(backends)('an explanation over $over', (backend) => {
     await manager.updateInput(id, input?.id ?? '', { held: true })
     await run.end()
     await manager.waitStopped(id, patience)
-    expect(await manager.explainSession(id)).toMatchObject({ state: 'idle', reason: 'held_by_hand' })
+    expect(await manager.explainSession(id)).toMatchObject({
+      state: 'idle',
+      reason: 'held_by_hand',
+      ends_when: [{ code: 'release', request: `GET /api/sessions/${id}/inputs` }],
+    })
   })
 
   it('is refused for a session that is gone', async () => {

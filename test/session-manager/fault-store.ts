@@ -30,17 +30,19 @@ type Reads = Pick<
  * fail, or be lost with the process.
  */
 export class FaultStore implements Store {
-  readonly #real: Store
+  readonly real: Store
   readonly #faults: Fault[] = []
   #held: (() => void)[] | undefined
   #isHeld: (group: Group) => boolean = () => true
   #dead = false
   #readFault = false
+  /** False while the store says that nothing can be written. */
+  connected = true
   pressure: Promise<void> | undefined
   readonly failed = new Promise<never>(() => {})
 
   constructor(real: Store) {
-    this.#real = real
+    this.real = real
   }
 
   /** The writes to come fail, one each. */
@@ -79,7 +81,7 @@ export class FaultStore implements Store {
   async crash(): Promise<void> {
     this.#dead = true
     this.#held = []
-    await this.#real.flush()
+    await this.real.flush()
   }
 
   write(group: Group): Promise<void> {
@@ -101,7 +103,7 @@ export class FaultStore implements Store {
     const answer = (settle: () => void) => () => {
       if (!this.#dead) settle()
     }
-    this.#real.write(group).then(
+    this.real.write(group).then(
       answer(() => (fault === 'unknown' ? reject(refusal) : resolve())),
       (failure: unknown) => answer(() => reject(failure))(),
     )
@@ -131,39 +133,40 @@ export class FaultStore implements Store {
   fleetSessions: Reads['fleetSessions'] = (filter) => this.#reads.fleetSessions(filter)
   fleetBounds: Reads['fleetBounds'] = () => this.#reads.fleetBounds()
   fleetEvents: Reads['fleetEvents'] = (after) => this.#reads.fleetEvents(after)
-  health: Reads['health'] = () => this.#real.health()
+  health: Reads['health'] = () =>
+    this.connected ? this.real.health() : { connected: false, error: 'the disk that holds the database is full' }
 
   flush(): Promise<void> {
-    return this.#real.flush()
+    return this.real.flush()
   }
 
   retain(policy: Parameters<Store['retain']>[0]): Promise<number> {
-    return this.#real.retain(policy)
+    return this.real.retain(policy)
   }
 
   retainFleet(policy: Parameters<Store['retainFleet']>[0]): Promise<number> {
-    return this.#real.retainFleet(policy)
+    return this.real.retainFleet(policy)
   }
 
   thin(before: string): Promise<number> {
-    return this.#real.thin(before)
+    return this.real.thin(before)
   }
 
   forgetRecords(before: string): Promise<number> {
-    return this.#real.forgetRecords(before)
+    return this.real.forgetRecords(before)
   }
 
   forgetKeys(before: string): Promise<number> {
-    return this.#real.forgetKeys(before)
+    return this.real.forgetKeys(before)
   }
 
   /** The real store stays open for the process that comes next. */
   close(): Promise<void> {
-    return this.#real.flush()
+    return this.real.flush()
   }
 
   get #reads(): Store {
     if (this.#dead || this.#readFault) throw new Refusal('store_unavailable', undefined, { retryAfter: 1 })
-    return this.#real
+    return this.real
   }
 }

@@ -10,7 +10,11 @@ import {
   parseFrames,
   Refusal,
 } from '../../src/protocol/protocol.ts'
-import { SessionManager, type SessionManagerOptions } from '../../src/session-manager/session-manager.ts'
+import {
+  SessionManager,
+  type SessionManagerOptions,
+  type TakenUpRuns,
+} from '../../src/session-manager/session-manager.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -28,13 +32,15 @@ export type Backend = (typeof backends)[number]
 /** A manager with what stands behind it. */
 export interface House {
   readonly manager: SessionManager
+  /** What became of the runs that the process before has left. */
+  readonly taken: TakenUpRuns
   readonly store: FaultStore
   readonly agents: TestAgents
   readonly puppet: Puppet
   /** Everything that `onDefect` was told. */
   readonly defects: unknown[]
-  /** The process dies, and what it had not committed with it; the next one starts. */
-  crash(): Promise<House>
+  /** The process dies, and what it had not committed with it; the next one starts, with other options if some are given. */
+  crash(more?: Options): Promise<House>
   /** The process ends in order; the next one starts. */
   restart(): Promise<House>
 }
@@ -81,22 +87,24 @@ export async function build(real: Store, options: Options = {}): Promise<House> 
     agents,
     onDefect: (error) => defects.push(error),
   })
-  await manager.start()
+  const taken = await manager.start()
   let alive = true
   onTestFinished(async () => {
     if (alive) await manager.close()
   })
-  const next = (): Promise<House> => build(real, { ...options, puppet: new Puppet({ models: puppet.models }) })
+  const next = (more: Options = {}): Promise<House> =>
+    build(real, { ...options, puppet: new Puppet({ models: puppet.models }), ...more })
   return {
     manager,
+    taken,
     store,
     agents,
     puppet,
     defects,
-    async crash() {
+    async crash(more) {
       alive = false
       await store.crash()
-      return next()
+      return next(more)
     },
     async restart() {
       alive = false

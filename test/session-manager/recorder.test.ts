@@ -372,6 +372,18 @@ describe('pressure', () => {
     expect(recorder.pressure).toBeUndefined()
   })
 
+  it('loses the group that cannot be written down, and tells that once', async () => {
+    const { recorder, store, losses } = await desk()
+    const failure = new RangeError('Maximum call stack size exceeded')
+    store.write = () => {
+      throw failure
+    }
+    recorder.save(putSession(session('s')))
+    await expect(recorder.settled()).rejects.toBe(failure)
+    expect(losses).toEqual([failure])
+    expect(recorder.isOpen).toBe(false)
+  })
+
   it('rejects those who wait when the group is lost', async () => {
     const { recorder, store } = await desk()
     store.fail('refused')

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import type { RuntimeEvent } from '../../src/runtime/runtime.ts'
+import type { Delegation, RuntimeEvent } from '../../src/runtime/runtime.ts'
 import {
   backends,
   codeOf,
@@ -69,6 +69,21 @@ async function delegated(run: PuppetRun, isBackground = false, recall = false) {
   }
   const task = await run.context.tasks.begin(delegation)
   return { task, delegation, worker, run: await worker.next() }
+}
+
+function taskOf(worker: Puppet, more: Partial<Delegation> = {}): Delegation {
+  const open = () => runtimeOf('worker', worker)
+  return { open, task: 'work', title: 'work', isBackground: false, callId: 'call', ...more }
+}
+
+/** The runs of these sessions, once they go on; the store may know others. */
+async function goneOn(puppet: Puppet, ids: readonly string[]): Promise<ReadonlyMap<string, PuppetRun>> {
+  const found = new Map<string, PuppetRun>()
+  while (!ids.every((id) => found.has(id))) {
+    const run = await puppet.next()
+    found.set(run.context.conversation, run)
+  }
+  return found
 }
 
 describe.each(backends)('a run that its process has left, over $over', (backend) => {
@@ -185,6 +200,31 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(await endOf(next, bound.id, first.run.run_id)).toMatchObject({ stops: ['interrupted'] })
     await (await next.puppet.next()).end()
     expect(await endOf(next, free.id, second.run.run_id)).toMatchObject({ stops: ['normal'] })
+  })
+
+  it.each([
+    ['ends at the next start', { recovery: 'interrupt' } as const],
+    ['is stopped before it goes on', { recovery: 'resume', recoveryDelayMs: 1_000_000 } as const],
+  ])('leaves no call without a result that had begun when it %s', async (_, options) => {
+    const built = await house(options)
+    const { id, run } = await running(built)
+    await run.tell(calling('a', 'b', 'c'))
+    await run.tell(toolCall('a'))
+    await run.tell(toolCall('b'))
+    await run.tell(toolResponse('b', 'done'))
+    await built.manager.getSession(id)
+    const { manager } = await built.crash()
+    await manager.cancelRun(id, { by: 'test' }, { waitMs: patience })
+    const { messages = [] } = await manager.getSession(id)
+    expect((messages ?? []).slice(2).map(({ message }) => message)).toMatchObject([
+      { role: 'tool', tool_call_id: 'a', is_error: true, content: expect.stringContaining('unknown whether') },
+      { role: 'tool', tool_call_id: 'b', content: 'done' },
+    ])
+    const ends = eventsOf(await readLog(manager, id), 'tool_call_response')
+    expect(ends.map(({ tool_call_id, result }) => [tool_call_id, result?.isError])).toEqual([
+      ['b', undefined],
+      ['a', true],
+    ])
   })
 
   it('gives up a run that was begun as often as it may be', async () => {
@@ -328,6 +368,48 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(await next.manager.waitStopped(id, patience)).toBe(true)
   })
 
+  it.each(['interrupt', 'resume'] as const)(
+    'tells once how tasks have ended whose end was committed below alone (%s)',
+    async (recovery) => {
+      const built = await house({ recovery })
+      const { manager, store } = built
+      const { id, runId, run } = await running(built)
+      const waited = await delegated(run)
+      const told = await delegated(run, true, true)
+      await told.run.end()
+      await run.context.tasks.ended(told.task.id)
+      const lost = await delegated(run, true, true)
+      await manager.getSession(id)
+      store.hold(id)
+      for (const { run: work } of [waited, lost]) {
+        await work.answer('result')
+        await work.end()
+      }
+      for (const { task } of [waited, lost]) await manager.getRuns(task.id, { limit: 1 })
+      const next = await built.crash()
+      if (recovery === 'resume') {
+        const again = await next.puppet.next()
+        const { task } = waited
+        expect((await again.context.tasks.begin(waited.delegation)).id).toBe(task.id)
+        expect(again.steering().map((text) => text.includes(lost.task.id))).toEqual([false, true])
+        await again.end()
+      }
+      await next.manager.waitStopped(id, patience)
+      const log = await readLog(next.manager, id)
+      const ends = eventsOf(log, 'sub_session_completed')
+      const ids = ends.map(({ sub_session }) => sub_session.id)
+      expect(ids.toSorted()).toEqual([waited, told, lost].map(({ task }) => task.id).toSorted())
+      expect(eventsOf(log, 'agent_switching').map(({ switching }) => switching)).toEqual([true, false])
+      const waits = await next.manager.getInputs(id)
+      const about = waits.map(({ message }) => message.content.includes(lost.task.id))
+      expect(about).toEqual(recovery === 'resume' ? [] : [false, true])
+      const [first] = ends.filter(({ sub_session }) => sub_session.id === lost.task.id)
+      const said = first?.sub_session.messages?.map(({ message }) => message?.message.content)
+      expect(said).toEqual(['work', 'result'])
+      expect(await endOf(next, id, runId)).toBeDefined()
+    },
+  )
+
   it('stops the task that it waited for when it is stopped before it comes to it again', async () => {
     const built = await resuming()
     const { id, runId, run } = await running(built)
@@ -396,6 +478,55 @@ describe('a run whose commit has failed', () => {
     const { stops, run: ended } = await endOf(built, id, runId)
     expect([stops, ended.attempt]).toEqual([['normal'], 2])
     expect(eventsOf(await readLog(manager, id), 'run_recovered')).toHaveLength(1)
+  })
+
+  it.each([
+    { isBackground: false, what: 'that is waited for' },
+    { isBackground: true, what: 'that nobody waits for' },
+  ])('lets one $what go on when a commit of its session fails, as after a restart (M4)', async ({ isBackground }) => {
+    const worker = new Puppet()
+    const built = await house({ recovery: 'resume' })
+    const { manager, store, puppet } = built
+    const { id, runId, run } = await running(built)
+    const deep = new Puppet()
+    const open = () => runtimeOf('worker', worker)
+    const below = () => runtimeOf('deep', deep)
+    const { id: child } = await run.context.tasks.begin(taskOf(worker, { open, isBackground }))
+    const work = await worker.next()
+    const { id: deepest } = await work.context.tasks.begin(taskOf(deep, { open: below }))
+    await (await deep.next()).say('half')
+    await manager.getSession(deepest)
+    store.hold(id)
+    store.fail('refused')
+    const lost = codeOf(manager.updateSessionTitle(id, 'a title'))
+    while (store.waiting === 0) await new Promise(setImmediate)
+    store.release()
+    expect(await lost).toBe('store_unavailable')
+    await work.left
+    const back = await goneOn(puppet, isBackground ? [id, child] : [id])
+    const again = back.get(id) ?? run
+    expect((await again.context.tasks.begin(taskOf(worker, { open, isBackground }))).id).toBe(child)
+    const ended = again.context.tasks.ended(child)
+    // Nobody comes to a background task again: its session opens an agent of its own.
+    const next = back.get(child) ?? (await worker.next())
+    expect((await next.context.tasks.begin(taskOf(deep, { open: below }))).id).toBe(deepest)
+    const last = await deep.next()
+    await last.answer('deep')
+    await last.end()
+    expect(await next.context.tasks.ended(deepest)).toMatchObject({ status: 'completed', output: 'deep' })
+    await next.answer('done')
+    await next.end()
+    expect(await ended).toMatchObject({ status: 'completed', output: 'done' })
+    await again.end()
+    await manager.waitStopped(id, patience)
+    expect(await manager.getRun(id, runId)).toMatchObject({ status: 'completed', attempt: 2 })
+    for (const task of [child, deepest]) {
+      expect((await manager.getRuns(task, { limit: 9 })).entries).toMatchObject([{ status: 'completed', attempt: 1 }])
+    }
+    const log = await readLog(manager, id)
+    const completed = eventsOf(log, 'sub_session_completed').map(({ sub_session }) => sub_session.id)
+    expect(completed).toEqual(isBackground ? [child] : [deepest, child])
+    expect(built.defects).toEqual([])
   })
 })
 

@@ -1,6 +1,7 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { RunLeftBehind } from '../../src/session-manager/runs/run-watch.ts'
+import { standStill } from '../stand-still.ts'
 import { backends, eventsOf, follow, patience, readLog, running, texts, typesOf, useStore } from './house.ts'
 import { approval, Puppet, runtimeOf } from './test-agents.ts'
 
@@ -40,6 +41,19 @@ describe.each(backends)('a run that does not leave over $over', (backend) => {
     expect(texts((await manager.getSessionSnapshot(id)).messages)).toEqual(['begin', 'half', 'again', 'whole'])
     await until(() => agents.live === 0)
     expect(defects).toHaveLength(1)
+  })
+
+  it('is given its time when the process stood still meanwhile', async () => {
+    const built = await house({ detachAfterMs: 500, puppet: new Puppet({ stubborn: true }) })
+    const { manager } = built
+    const { id, runId, run } = await running(built)
+    await manager.cancelRun(id, { by: 'test' }, { waitMs: 0 })
+    await standStill(600)
+    await run.end()
+    await manager.waitStopped(id, patience)
+    expect(typesOf(await readLog(manager, id))).not.toContain('run_detached')
+    expect(await manager.getRun(id, runId)).toMatchObject({ status: 'canceled' })
+    expect(built.defects).toEqual([])
   })
 
   it('can change nothing any more: it takes no input, asks nobody and hands nothing over', async () => {

@@ -1,18 +1,7 @@
 import { setImmediate as tick } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Delegation } from '../../src/runtime/runtime.ts'
-import {
-  backends,
-  codeOf,
-  eventsOf,
-  type House,
-  patience,
-  readLog,
-  running,
-  texts,
-  typesOf,
-  useStore,
-} from './house.ts'
+import { backends, codeOf, eventsOf, patience, readLog, running, texts, typesOf, useStore } from './house.ts'
 import { added, approval, elicitation, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
 
 function taskOf(worker: Puppet, more: Partial<Delegation> = {}): Delegation {
@@ -59,13 +48,6 @@ async function isPending(promise: Promise<unknown>): Promise<boolean> {
   )
   await breathe()
   return pending
-}
-
-async function loaded({ manager }: House, id: string): Promise<void> {
-  for (;;) {
-    if ((await codeOf(manager.getSession(id))) !== 'store_unavailable') return
-    await tick()
-  }
 }
 
 describe.each(backends)('Tasks, over $over', (backend) => {
@@ -122,19 +104,6 @@ describe.each(backends)('Tasks, over $over', (backend) => {
     house.store.release()
     expect(await ended).toMatchObject({ status: 'completed', output: 'done' })
     expect(run.context.tasks.background()).toMatchObject([{ status: 'completed', output: 'done' }])
-  })
-
-  test('stops those that nobody waits for when their session is lost', async () => {
-    const { house, manager, id, run } = await family()
-    const task = await handedOver(run, { isBackground: true })
-    await run.end()
-    await manager.waitStopped(id, patience)
-    house.store.fail('refused')
-    expect(await codeOf(manager.updateSessionTitle(id, 'a title'))).toBe('store_unavailable')
-    await loaded(house, id)
-    await task.run.left
-    expect(await manager.getChildren(id)).toMatchObject([{ id: task.id }])
-    expect((await manager.getRuns(task.id, { limit: 1 })).entries).toMatchObject([{ status: 'canceled' }])
   })
 
   test.each(['while it runs', 'when it rests'])('stops those far below with a session, %s', async (when) => {
@@ -314,6 +283,27 @@ describe.each(backends)('Tasks, over $over', (backend) => {
     expect(texts(messages)).toEqual(['begin', 'work', 'kept'])
     expect(await next.getSessionStatus(id)).toMatchObject({ num_messages: 3 })
   })
+
+  test.each(['above', 'below'])(
+    'count above what they have cost when the process died before that was committed %s',
+    async (where) => {
+      const { house, id, run, shown } = await family()
+      const task = await handedOver(run)
+      const deep = await handedOver(task.run)
+      const usage = { input_tokens: 1, output_tokens: 2, cached_input_tokens: 0, cached_write_tokens: 0 }
+      await deep.run.answer('kept', { usage, cost: 2 })
+      await shown()
+      house.store.hold(where === 'above' ? id : deep.id)
+      await deep.run.answer('half', { usage, cost: 4 })
+      await breathe()
+      const { manager: next } = await house.crash()
+      const { cost, spent, messages } = await next.getSessionSnapshot(id)
+      const kept = where === 'above' ? { cost: 6, tokens: 6 } : { cost: 2, tokens: 3 }
+      expect(texts(messages)).toHaveLength(where === 'above' ? 5 : 4)
+      expect([cost, spent]).toEqual([kept.cost, { ...kept, elapsed_seconds: 0 }])
+      expect((await next.getSessionSnapshot(task.id)).spent).toEqual({ ...kept, elapsed_seconds: 0 })
+    },
+  )
 
   test('find their questions as they were after an end in order, in all logs alike', async () => {
     const { house, id, run } = await family()

@@ -167,6 +167,18 @@ describe('migrations', () => {
     }
   })
 
+  it('passes over records that cannot be read (S9)', () => {
+    const path = join(tempDir(), 'old.db')
+    prepareFile(path, migrations.slice(0, 2))
+    const db = new Database(path)
+    db.exec(`INSERT INTO sessions (id, created, title, folded_title, starred, record) VALUES ('s', 0, '', '', 0, '{"bro');
+      INSERT INTO requests (session, id, state, record) VALUES (1, 'a', 'open', '{"bro'), (1, 'b', 'open', '{}');
+      INSERT INTO inputs (session, id, state, record) VALUES (1, 'i', 'queued', '{"bro');`)
+    db.close()
+    prepareFile(path)
+    expect(schemaOf(path)).toMatchObject({ pragmas: [applicationId, migrations.length, 2, 'wal'] })
+  })
+
   it.each(migrations.map(({ name }, index) => [index + 1, name]))(
     'upgrade a file of version %i (%s) to the newest',
     (version) => {

@@ -225,6 +225,15 @@ describe('an API that a document describes', () => {
     await expect(start).rejects.not.toThrow('secret')
   })
 
+  it('is not kept busy by names and places that are long and hostile', async () => {
+    const long = 600_000
+    const url = '{'.repeat(long)
+    const paths = { [`/${'{'.repeat(long)}`]: { get: { operationId: `a${'_'.repeat(long)}b` } } }
+    const toolset = await open(JSON.stringify({ openapi: '3.0.0', servers: [{ url }], paths }))
+    expect(toolset.tools.map(({ name }) => name)).toEqual(['a'])
+    expect((await call(toolset, 'a', {}).result).isError).toBe(true)
+  })
+
   it('cannot start with a document that grows when it is written out, except within bounds', async () => {
     const schemas = Object.fromEntries(
       Array.from({ length: 12 }, (_, level) => {

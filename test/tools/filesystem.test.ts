@@ -356,6 +356,23 @@ describe('finding files', () => {
     expect([...new Set(found.output.split('\n').map((line) => line.split(':')[0]))].sort()).toEqual(names)
   })
 
+  it('passes over rules of a hostile repository that would take for ever', async () => {
+    const home = world()
+    const deep = 'a/'.repeat(60)
+    const rules = [`${'a/**/'.repeat(12)}b`, `${'*[ab]'.repeat(20)}*c`, '*.log', '**/built/**/*.o']
+    const name = 'ab'.repeat(60)
+    put(home, {
+      '.git/HEAD': 'y',
+      '.gitignore': rules.join('\n'),
+      [`${deep}${name}`]: 'x',
+      [`${deep}x.log`]: 'x',
+      'built/x/y.o': 'x',
+    })
+    const ask = await open(home)
+    expect((await ask('list_directory', { path: deep })).output).toBe(`FILE ${name}`)
+    expect((await ask('search_files_content', { path: '.', query: 'x' })).output).toBe(`${deep}${name}:1: x`)
+  })
+
   it('lists a directory, and says what is hidden of one that seems empty', async () => {
     const home = world()
     put(home, { ...repository, 'only/x.log': '' })

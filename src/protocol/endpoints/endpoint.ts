@@ -40,12 +40,28 @@ export const withBody = [
   'overloaded',
 ] as const satisfies readonly ErrorCode[]
 
+/** What every route about one session may refuse besides, but its deletion. */
+export const ofSession = ['session_damaged'] as const satisfies readonly ErrorCode[]
+
 /** What every route may refuse besides that changes something, and so takes an `Idempotency-Key`. */
 export const withKey = ['invalid_request', 'idempotency_mismatch'] as const satisfies readonly ErrorCode[]
 
 /** Whether a route changes something: then it can be repeated with an `Idempotency-Key`. */
 export function isMutation({ method, readsOnly }: Endpoint): boolean {
   return method !== 'GET' && readsOnly !== true
+}
+
+/** Everything that an endpoint may refuse. */
+export function refusalsOf(endpoint: Endpoint): ReadonlySet<ErrorCode> {
+  const { method, path, body, refuses } = endpoint
+  const isDeletion = method === 'DELETE' && path.endsWith('/:id')
+  return new Set([
+    ...(path.startsWith('/api/') ? everywhere : []),
+    ...(path.startsWith('/api/sessions/:id') && !isDeletion ? ofSession : []),
+    ...(body === undefined ? [] : withBody),
+    ...(isMutation(endpoint) ? withKey : []),
+    ...refuses,
+  ])
 }
 
 /** The header that a client names a request by, and what it is made of. */

@@ -13,6 +13,9 @@ import {
 } from '../session.ts'
 import { endpoint, Told } from './endpoint.ts'
 
+/** No more than a page of a list has. */
+const SessionIds = z.array(z.string()).nonempty('session_ids cannot be empty').max(1000)
+
 /** Sessions. */
 export const sessionEndpoints = {
   listSessions: endpoint({
@@ -98,7 +101,7 @@ export const sessionEndpoints = {
     method: 'POST',
     path: '/api/sessions/batch/delete',
     summary: 'Deletes sessions; waits for no run.',
-    body: z.object({ session_ids: z.array(z.string()).nonempty('session_ids cannot be empty') }),
+    body: z.object({ session_ids: SessionIds }),
     answers: {
       200: z.object({
         deleted_count: z.number().int(),
@@ -114,7 +117,7 @@ export const sessionEndpoints = {
     summary: 'Exports sessions; `missing_ids` names those that do not exist.',
     readsOnly: true,
     body: z.object({
-      session_ids: z.array(z.string()).nonempty('session_ids cannot be empty'),
+      session_ids: SessionIds,
       format: z.string().optional(),
     }),
     answers: {

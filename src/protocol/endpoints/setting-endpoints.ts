@@ -3,7 +3,7 @@ import { Budget, ExceededBudget, Spending } from '../budget.ts'
 import { SessionModels } from '../model-choice.ts'
 import { RequestDeadline } from '../request.ts'
 import { Recovery } from '../run.ts'
-import { Permissions, SafetyPolicyInput } from '../session.ts'
+import { Permissions, SafetyPolicyInput, TitleInput } from '../session.ts'
 import { endpoint, Told, Updated } from './endpoint.ts'
 
 /** What is chosen for a session. */
@@ -37,7 +37,7 @@ export const settingEndpoints = {
     method: 'PATCH',
     path: '/api/sessions/:id/title',
     summary: 'Sets the title.',
-    body: z.object({ title: z.string().default('') }),
+    body: z.object({ title: TitleInput.default('') }),
     emptyBody: {},
     answers: { 200: z.object({ id: z.string(), title: z.string() }) },
     refuses: ['unknown_session'],

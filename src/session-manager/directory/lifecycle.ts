@@ -83,11 +83,9 @@ export class Lifecycle {
   async drain(graceMs: number): Promise<number> {
     this.#phase = this.#phase === 'ready' ? 'draining' : 'closed'
     const end = performance.now() + graceMs
-    for (;;) {
-      const busy = this.#sessions.loaded.filter((session) => !session.isAtRest).length
-      if (busy === 0 || performance.now() >= end) return busy
+    while (performance.now() < end && this.#sessions.loaded.some((session) => !session.isAtRest))
       await wait(lookEveryMs)
-    }
+    return this.#sessions.loaded.filter((session) => !session.isAtRest).length
   }
 
   close(): Promise<void> {

@@ -6,12 +6,13 @@ import {
   type SessionSummary,
   type SessionTemplate,
 } from '../../protocol/protocol.ts'
-import type { Page, SessionFilter, SessionRecord, Store } from '../../store/store.ts'
+import type { ListedSession, Page, SessionFilter, Store } from '../../store/store.ts'
 import type { BatchDeletion, BatchExport } from '../answers.ts'
 import type { Idempotency } from '../idempotency.ts'
 import { newRecord } from '../state/session-record.ts'
 import { toMessages } from '../state/transcript.ts'
-import { toDetails, toExport, toSession, toSummary } from '../views/session-view.ts'
+import { isDamage } from '../unless-damaged.ts'
+import { toDamagedSummary, toDetails, toExport, toSession, toSummary } from '../views/session-view.ts'
 import { settledWithin } from '../wait.ts'
 import { forkOf, treeOf } from './fork.ts'
 import type { Lifecycle } from './lifecycle.ts'
@@ -80,19 +81,20 @@ export class SessionDirectory {
     })
   }
 
-  #summary(record: SessionRecord): SessionSummary {
+  #summary(record: ListedSession): SessionSummary {
+    if ('damaged' in record) return toDamagedSummary(record)
     return toSummary(record, this.#sessions.peek(record.id)?.runs.current !== undefined)
   }
 
-  /** Exports the sessions that exist; `missing` names the others. */
+  /** Exports the sessions that can be read; `missing` names the others. */
   async exportAll(ids: readonly string[]): Promise<BatchExport> {
     const sessions: SessionExport[] = []
     const missing: string[] = []
-    for (const id of ids) {
+    for (const id of new Set(ids)) {
       try {
         sessions.push(await this.#visits.visit(id, (session) => session.views.read(toExport, { from: 0 })))
       } catch (refusal) {
-        if (!(refusal instanceof Refusal && refusal.code === 'unknown_session')) throw refusal
+        if (!(refusal instanceof Refusal && refusal.code === 'unknown_session') && !isDamage(refusal)) throw refusal
         missing.push(id)
       }
     }
@@ -134,7 +136,16 @@ export class SessionDirectory {
   // Deletion
 
   /** Deletes a session with all below it, and stops their runs. With a wait, tells whether the runs have left by then. */
-  delete(id: string, waitMs?: number): Promise<{ readonly left: boolean }> {
+  async delete(id: string, waitMs?: number): Promise<{ readonly left: boolean }> {
+    this.#life.needStarted()
+    try {
+      this.#sessions.open(id)
+    } catch (refusal) {
+      if (!isDamage(refusal)) throw refusal
+      // No run of it can go on.
+      await this.#sessions.removeDamaged(id, { left: true })
+      return { left: true }
+    }
     return this.#visits.visit(id, async (session) => {
       // In one breath: none of them may begin anything in between.
       const sessions = [...this.#sessions.below(id), session]

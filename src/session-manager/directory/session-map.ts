@@ -1,9 +1,10 @@
 import { setImmediate as giveWay } from 'node:timers/promises'
 import { Refusal } from '../../protocol/protocol.ts'
-import type { ItemRecord, SessionRecord, Store } from '../../store/store.ts'
-import { withoutKey } from '../idempotency.ts'
+import type { Change, ItemRecord, SessionRecord, Store } from '../../store/store.ts'
+import { keyOfCommand, withoutKey } from '../idempotency.ts'
 import { LiveSession } from '../live-session.ts'
 import type { SharedSurroundings, Surroundings } from '../state/surroundings.ts'
+import { isDamage, unlessDamaged } from '../unless-damaged.ts'
 import { isNeeded } from './stale-sessions.ts'
 
 const sweepEveryMs = 15_000
@@ -14,6 +15,8 @@ const stepMs = 25
 const idleForMs = 10 * 60_000
 /** Between a commit that failed and the next attempt to take up what it has stopped. */
 const takeUpAfterMs = 1000
+/** So many unusable sessions are told one by one. */
+const mostUnusable = 1000
 
 /** The sessions that are loaded: the one map that is keyed by session id. */
 export class SessionMap {
@@ -24,6 +27,8 @@ export class SessionMap {
   readonly #lost = new Set<string>()
   /** The next look for what a failed commit has stopped. */
   #takingUp: NodeJS.Timeout | undefined
+  /** Names of sessions whose state was reported as unusable. */
+  readonly #unusable = new Set<string>()
   #isClosed = false
 
   constructor(around: SharedSurroundings) {
@@ -45,17 +50,17 @@ export class SessionMap {
     return this.#loaded.get(id)
   }
 
-  /** The session, loaded if need be; `undefined` when there is none. */
+  /** The session, loaded if need be; `undefined` when there is none that can be read. */
   find(id: string): LiveSession | undefined {
     try {
       return this.open(id)
     } catch (refusal) {
-      if (refusal instanceof Refusal && refusal.code === 'unknown_session') return undefined
+      if (refusal instanceof Refusal && (refusal.code === 'unknown_session' || isDamage(refusal))) return undefined
       throw refusal
     }
   }
 
-  /** The session, loaded if need be. Throws `Refusal('unknown_session')`. */
+  /** The session, loaded if need be. Throws `Refusal('unknown_session')` or `Refusal('session_damaged')`. */
   open(id: string): LiveSession {
     const loaded = this.#loaded.get(id)
     if (loaded !== undefined) return loaded
@@ -118,19 +123,29 @@ export class SessionMap {
     }
   }
 
+  /** Deletes a session that cannot be loaded, with all below it. Resolves when that is committed. */
+  async removeDamaged(id: string, outcome: unknown): Promise<void> {
+    const key = keyOfCommand(outcome)
+    const changes: readonly Change[] = [{ kind: 'session.delete' }, ...(key ? [{ kind: 'key.put', key } as const] : [])]
+    const below = this.below(id).map((one) => one.delete())
+    await Promise.all([...below, this.#around.store.write({ session_id: id, changes })])
+    this.#around.fleet.wake()
+  }
+
   /** Deletes a root session with all below it, unless somebody needs one of them. Resolves when that is committed. */
   async removeUnused(id: string): Promise<void> {
     const { store } = this.#around
     const ids = idsBelow(store, id)
-    const isUsed = ids.some((one) => {
+    const isUsed = (one: string): boolean => {
       const told = store.fleetSession(one)
       return (
         told === undefined || isNeeded(told) || store.inputs(one).length > 0 || this.peek(one)?.isUnusedFor(0) === false
       )
-    })
-    if (isUsed) return
+    }
+    // What is damaged goes only when somebody says so.
+    const session = unlessDamaged(() => (ids.some(isUsed) ? undefined : this.open(id)))
+    if (session === undefined) return
     // In one breath with the look before: none of them may begin anything in between.
-    const session = this.open(id)
     await Promise.all([...this.below(id), session].map((one) => one.delete()))
   }
 
@@ -153,9 +168,27 @@ export class SessionMap {
 
   #keep(record: SessionRecord, isNew = false): LiveSession {
     // What a session has to do when it is loaded is no part of the command that loads it.
-    const session = withoutKey(() => new LiveSession(record, this.#around, (gone) => this.#drop(gone), isNew))
+    const session = withoutKey(() => this.#load(record, isNew))
     this.#loaded.set(record.id, session)
     return session
+  }
+
+  /** What is stored has the right shape, and may still make no sense: then it is no defect of ours. */
+  #load(record: SessionRecord, isNew: boolean): LiveSession {
+    try {
+      return new LiveSession(record, this.#around, (gone) => this.#drop(gone), isNew)
+    } catch (failure) {
+      if (failure instanceof Refusal || isNew) throw failure
+      this.#tellOnce(record.id, failure)
+      const details = [{ path: 'stored', message: 'does not fit together' }]
+      throw new Refusal('session_damaged', `Stored data of session ${record.id} cannot be used`, { details })
+    }
+  }
+
+  #tellOnce(id: string, failure: unknown): void {
+    if (this.#unusable.has(id) || this.#unusable.size >= mostUnusable) return
+    this.#unusable.add(id)
+    this.#around.onDefect(failure)
   }
 
   #drop(session: LiveSession): void {

@@ -1,6 +1,7 @@
 import { newId, type Run, type StopReason, type Usage } from '../../protocol/protocol.ts'
 import type { Resumption } from '../../runtime/runtime.ts'
 import { EndsBelow } from './ends-below.ts'
+import { OpenCalls } from './open-calls.ts'
 import { RunActivity } from './run-activity.ts'
 import { SafePoint } from './safe-point.ts'
 
@@ -54,14 +55,17 @@ export class ActiveRun {
   readonly past: Resumption | undefined
   /** What the tasks that it waits for have begun. */
   readonly endsBelow: EndsBelow
+  /** The calls whose results it still owes. */
+  readonly openCalls: OpenCalls
   #state: Run
   /** It has one of the server's places for runs. One that its process has left waits for it. */
   hasSlot = false
 
-  constructor(state: Run, past?: Resumption, endsBelow = new EndsBelow([])) {
+  constructor(state: Run, past?: Resumption, endsBelow = new EndsBelow([]), openCalls = new OpenCalls()) {
     this.#state = state
     this.past = past
     this.endsBelow = endsBelow
+    this.openCalls = openCalls
   }
 
   get id(): string {

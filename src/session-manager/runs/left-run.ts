@@ -1,12 +1,22 @@
-import { type ForeignEvent, type Recovery, type RecoveryCause, Request, type Run } from '../../protocol/protocol.ts'
-import type { Resumption } from '../../runtime/runtime.ts'
+import {
+  type ForeignEvent,
+  type Recovery,
+  type RecoveryCause,
+  Refusal,
+  Request,
+  type Run,
+} from '../../protocol/protocol.ts'
+import { type Resumption, unknownEffect } from '../../runtime/runtime.ts'
 import type { SessionRecord } from '../../store/store.ts'
 import { applyRules } from '../inputs/queue-rules.ts'
 import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
+import { tellLeftTasks } from '../tasks/left-tasks.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import { endedRun } from './active-run.ts'
 import { EndsBelow } from './ends-below.ts'
+import type { OpenCalls } from './open-calls.ts'
 import { rollBack, toolsRun } from './rollback.ts'
 import { type RunPast, runPast } from './run-past.ts'
 
@@ -26,7 +36,6 @@ export interface RecoveryPolicy {
   readonly delayMs: number
 }
 
-/**
 /**
  * Why a run was left. A store that takes nothing is no fault of the run, and a process that ends before it has gone on with it
  * was not ended by it: only the death of a process that went on with it counts.
@@ -70,15 +79,19 @@ export function isTakenUp(run: Run, record: SessionRecord, { recovery }: Recover
 export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
   const { recorder, around, id } = state
   const { run_id, agent_name } = run
+  // Read first: whoever finds damage here must have told nothing.
+  const requests = around.store.requests(id, 'open')
+  const past = runPast(state, run)
   state.tally.recount()
-  for (const open of around.store.requests(id, 'open')) {
+  for (const open of requests) {
     const request = settled(open, 'expired', 'restart')
     recorder.save({ kind: 'request.put', request })
     recorder.event({ type: 'request_settled', request, decider: 'restart' }, run_id)
   }
-  const past = runPast(state, run)
   tellBelow(state, past.below)
+  tellLeftTasks(state, run, { completed: past.completed, goesOn: false })
   closePartial(state, run, past)
+  past.openCalls.close(state, run_id, unknownEffect)
   state.skipCompaction(run_id)
   const { reason, status, error } = endings[ending]
   if (error !== undefined) {
@@ -119,8 +132,10 @@ const endings = {
 export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): TakenUp {
   const { recorder, log } = state
   const { run_id, agent_name, attempt = 1 } = run
-  state.tally.recount()
+  // Read first: whoever finds damage here must have told nothing.
+  const requests = state.around.store.requests(state.id, 'all')
   const past = runPast(state, run)
+  state.tally.recount()
   const to_seq = log.head
   const endsBelow = new EndsBelow(past.below)
   tellBelow(
@@ -143,20 +158,21 @@ export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): Tak
     run_id,
   )
   recorder.save({ kind: 'run.put', run: now })
-  const requests = state.around.store.requests(state.id, 'all')
   state.requests.restore(
     run_id,
     requests.filter(({ id }) => !past.used.has(id)),
   )
+  tellLeftTasks(state, now, { completed: past.completed, goesOn: true })
   // Whether this attempt shall be is asked anew.
   state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
-  return { run: now, past, endsBelow }
+  return { run: now, past, openCalls: past.openCalls, endsBelow }
 }
 
 /** A run as it goes on, and what it had done. */
 export interface TakenUp {
   readonly run: Run
   readonly past: Resumption
+  readonly openCalls: OpenCalls
   /** Of tasks that go on. */
   readonly endsBelow: EndsBelow
 }
@@ -165,10 +181,16 @@ function closePartial(state: SessionState, { run_id }: Run, { partial }: RunPast
   return partial === undefined ? undefined : state.addMessage(interrupted(partial), run_id).id
 }
 
-/** Tells what became of tasks that do not tell it themselves. */
+/** Tells what became of tasks that do not tell it themselves. A store that cannot be read keeps nothing from being told. */
 export function tellBelow(state: SessionState, events: readonly ForeignEvent[]): void {
   for (const event of events) {
-    state.recorder.foreignEvent({ ...event, ...storedEnd(state, event), timestamp: new Date().toISOString() })
+    let end: Partial<ForeignEvent> = {}
+    try {
+      end = storedEnd(state, event)
+    } catch (refusal) {
+      if (!(refusal instanceof Refusal)) throw refusal
+    }
+    state.recorder.foreignEvent({ ...event, ...end, timestamp: new Date().toISOString() })
   }
 }
 
@@ -178,17 +200,17 @@ function storedEnd(
   { type, session_id, run_id, request }: ForeignEvent,
 ): Partial<ForeignEvent> {
   if (type === 'stream_stopped') {
-    const reason = around.store.run(String(session_id), String(run_id))?.reason
+    const reason = unlessDamaged(() => around.store.run(String(session_id), String(run_id)))?.reason
     return reason === undefined ? {} : { reason }
   }
   const { id } = Request.parse(request)
-  const stored = around.store.requests(String(session_id), 'all').find((one) => one.id === id)
+  const stored = unlessDamaged(() => around.store.request(String(session_id), id))
   return stored === undefined || stored.state === 'open' ? {} : { request: stored, decider: stored.decider }
 }
 
 /** A task that is stored as running is taken up too, or tells its end itself. */
 function goesOn({ around }: SessionState, { session_id, run_id }: ForeignEvent): boolean {
-  return around.store.run(String(session_id), String(run_id))?.status === 'running'
+  return unlessDamaged(() => around.store.run(String(session_id), String(run_id)))?.status === 'running'
 }
 
 function rootOf({ root_run_id }: Run): { readonly root_run_id?: string } {

@@ -1,6 +1,8 @@
+import { z } from 'zod'
 import { type Cursor, parseFrames, type RolledBackTool, type Run, ToolCall } from '../../protocol/protocol.ts'
 import type { ItemRecord } from '../../store/store.ts'
 import type { SessionState } from '../state/session-state.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 
 /**
  * Takes what a run has added out of the conversation, with the tasks that it has handed over. It stays stored, and what it has
@@ -26,24 +28,28 @@ function messageIds(state: SessionState, { id, body }: ItemRecord): readonly str
   if (body.kind === 'message') return [id]
   if (body.kind !== 'sub_session') return []
   const { store, peek } = state.around
-  const items = peek(body.session_id)?.items ?? store.items(body.session_id, { from: 0 })
+  const stored = () => unlessDamaged(() => store.items(body.session_id, { from: 0 })) ?? []
+  const items = peek(body.session_id)?.items ?? stored()
   return items.flatMap((item) => messageIds(state, item))
 }
+
+const Called = z.looseObject({ tool_call: ToolCall })
 
 /**
  * The tool calls that a run and its tasks have begun, as the stored log tells them: their effects stay. Models may use the id
  * of a call again, and a restart may have begun one again: each is named as often as it has begun.
  */
-export function toolsRun({ around, id }: SessionState, run: Run): readonly RolledBackTool[] {
+export function toolsRun({ storedEvents }: SessionState, run: Run): readonly RolledBackTool[] {
   const found: RolledBackTool[] = []
   let cursor: Cursor = run.first_seq - 1
   for (;;) {
-    const segment = around.store.events(id, cursor)
+    const segment = storedEvents.need(cursor)
     if (segment === undefined) return found
     for (const { seq, json } of parseFrames(segment.text)) {
       // Most events are something else, and need not be parsed.
       if (seq <= cursor || !json.startsWith('{"type":"tool_call",')) continue
-      const { id: tool_call_id = '', function: called } = ToolCall.parse(JSON.parse(json).tool_call)
+      const { tool_call } = storedEvents.reading(seq, () => Called.parse(JSON.parse(json)))
+      const { id: tool_call_id = '', function: called } = tool_call
       found.push({ tool_call_id, name: called.name ?? '' })
     }
     cursor = segment.last

@@ -1,5 +1,5 @@
 import { Refusal, type RolledBackTool, type StopReason } from '../../protocol/protocol.ts'
-import type { Runtime } from '../../runtime/runtime.ts'
+import { leftEffect, type Runtime, unknownEffect } from '../../runtime/runtime.ts'
 import { applyRules } from '../inputs/queue-rules.ts'
 import { type QueueRuns, QueueStart } from '../inputs/queue-start.ts'
 import type { SessionState } from '../state/session-state.ts'
@@ -107,8 +107,8 @@ export class RunControl {
   }
 
   /** Goes on with a run of a former process, which gets its slot when its turn has come. */
-  resume({ run: state, past, endsBelow }: TakenUp, plan: ResumePlan): ActiveRun {
-    const run = new ActiveRun(state, past, endsBelow)
+  resume({ run: state, past, endsBelow, openCalls }: TakenUp, plan: ResumePlan): ActiveRun {
+    const run = new ActiveRun(state, past, endsBelow, openCalls)
     this.#current = run
     this.#driving = this.#driveToEnd(run, plan)
     this.#begun.resolve()
@@ -258,6 +258,7 @@ export class RunControl {
       this.#state.transcript.finishPartial()
       this.#state.addMessage(interrupted(partial), run.id)
     }
+    run.openCalls.close(this.#state, run.id, run.past === undefined ? leftEffect : unknownEffect)
     this.#abort(run)
     this.#state.skipCompaction(run.id)
     if (ending.error !== undefined) {

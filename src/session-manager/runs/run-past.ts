@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import {
   BudgetUsage,
+  Event,
   ForeignEvent,
   Message,
   parseFrames,
@@ -13,6 +14,7 @@ import type { Resumption } from '../../runtime/runtime.ts'
 import { settled } from '../requests/requests.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { Transcript } from '../state/transcript.ts'
+import { OpenCalls } from './open-calls.ts'
 
 /** What the log says of a run that its process has left. */
 export interface RunPast extends Resumption {
@@ -24,23 +26,31 @@ export interface RunPast extends Resumption {
   readonly used: ReadonlySet<string>
   /** What was begun by tasks that worked for it, as it must be told to have ended. */
   readonly below: readonly ForeignEvent[]
+  readonly openCalls: OpenCalls
 }
 
 /** Reads in the log of a session what a run has done. */
-export function runPast({ around, id }: SessionState, run: Run): RunPast {
+export function runPast({ storedEvents, id }: SessionState, run: Run): RunPast {
   const past = new Past(id, run)
   let cursor = run.first_seq - 1
   for (;;) {
-    const segment = around.store.events(id, cursor)
-    if (segment === undefined) return past.found
-    for (const { seq, json } of parseFrames(segment.text)) {
-      if (seq > cursor) past.note(seq, ForeignEvent.parse(JSON.parse(json)))
-    }
+    const segment = storedEvents.need(cursor)
+    if (segment === undefined) return storedEvents.reading(run.first_seq, () => past.found())
+    storedEvents.reading(cursor + 1, () => {
+      for (const { seq, json } of parseFrames(segment.text)) {
+        if (seq > cursor) past.read(seq, json)
+      }
+    })
     cursor = segment.last
   }
 }
 
+const aboutCalls: ReadonlySet<string> = new Set(['tool_call', 'tool_call_response', 'message_added'])
+
 const Task = z.looseObject({ id: z.string() })
+
+/** Pieces of an answer: nearly all of a log, and nothing once the answer is there as a whole. */
+const pieces: ReadonlySet<string> = new Set(['agent_choice', 'agent_choice_reasoning', 'partial_tool_call'])
 
 class Past {
   readonly #sessionId: string
@@ -50,7 +60,11 @@ class Past {
   readonly #budgets = new Map<string, BudgetUsage>()
   readonly #ends = new Map<string, ForeignEvent>()
   readonly #completed = new Set<string>()
+  readonly #openCalls = new OpenCalls()
   readonly #used = new Set<string>()
+  readonly #mark: string
+  /** Of the answer that may have been cut, as they stand in the log. */
+  #pieces: string[] = []
   #calls = 0
   /** The model call that was answered last is counted. */
   #isCounted = false
@@ -64,9 +78,12 @@ class Past {
     this.#run = run
     this.#transcript = new Transcript(sessionId, [])
     this.#fromSeq = run.first_seq
+    this.#mark = `"run_id":${JSON.stringify(run.run_id)}`
   }
 
-  get found(): RunPast {
+  found(): RunPast {
+    for (const json of this.#pieces) this.#notePiece(parsed(json))
+    this.#pieces = []
     return {
       partial: this.#transcript.partial,
       fromSeq: this.#fromSeq,
@@ -78,10 +95,18 @@ class Past {
       budgets: [...this.#budgets.values()],
       below: [...this.#ends.values()].reverse(),
       completed: this.#completed,
+      openCalls: this.#openCalls,
     }
   }
 
-  note(seq: number, event: ForeignEvent): void {
+  /** Parses only what it must: a run may have told a million events, and nobody is answered meanwhile. */
+  read(seq: number, json: string): void {
+    if (!pieces.has(typeOf(json))) this.#note(seq, parsed(json))
+    // A quote inside a text is escaped, so this is the key.
+    else if (json.includes(this.#mark)) this.#pieces.push(json)
+  }
+
+  #note(seq: number, event: ForeignEvent): void {
     const { run_id, root_run_id } = this.#run
     const isOwn = event.run_id === run_id
     // Tasks spend from the same budgets. What somebody else tells in this log means nothing here.
@@ -96,20 +121,9 @@ class Past {
   }
 
   #noteOwn(seq: number, event: ForeignEvent): void {
-    const agent = textOf(event.agent_name)
-    const content = textOf(event.content)
+    const known = aboutCalls.has(event.type) ? Event.safeParse(event).data : undefined
+    if (known !== undefined) this.#openCalls.note(known)
     switch (event.type) {
-      case 'agent_choice':
-        this.#transcript.grow(agent, { content })
-        this.#cut = (this.#cut ?? '') + content
-        break
-      case 'agent_choice_reasoning':
-        this.#transcript.grow(agent, { reasoning: content })
-        this.#cut = (this.#cut ?? '') + content
-        break
-      case 'partial_tool_call':
-        this.#cut = (this.#cut ?? '') + (ToolCall.parse(event.tool_call).function.arguments ?? '')
-        break
       case 'message_added':
         this.#fromSeq = seq + 1
         this.#noteMessage(Message.parse(event.message))
@@ -141,11 +155,21 @@ class Past {
     }
   }
 
+  #notePiece(event: ForeignEvent): void {
+    if (event.session_id !== this.#sessionId || event.run_id !== this.#run.run_id) return
+    const agent = textOf(event.agent_name)
+    const content = textOf(event.content)
+    if (event.type === 'agent_choice') this.#transcript.grow(agent, { content })
+    if (event.type === 'agent_choice_reasoning') this.#transcript.grow(agent, { reasoning: content })
+    const said =
+      event.type === 'partial_tool_call' ? (ToolCall.parse(event.tool_call).function.arguments ?? '') : content
+    this.#cut = (this.#cut ?? '') + said
+  }
+
   /** An answer that was cut before ends what was said, and is no answer. */
   #noteMessage({ agent_name, message }: Message): void {
     if (message.role !== 'assistant') return
-    this.#transcript.finishPartial()
-    this.#cut = undefined
+    this.#pieces = []
     this.#begun.clear()
     if (message.finish_reason === 'interrupted') return
     this.#calls += 1
@@ -176,6 +200,16 @@ class Past {
       this.#ends.set(key, { type: 'request_settled', ...envelope, request: expired, decider: 'restart' })
     }
   }
+}
+
+/** Of an event as the log has it: its type stands in front. */
+function typeOf(json: string): string {
+  const start = '{"type":"'.length
+  return json.slice(start, json.indexOf('"', start))
+}
+
+function parsed(json: string): ForeignEvent {
+  return ForeignEvent.parse(JSON.parse(json))
 }
 
 function textOf(text: unknown): string {

@@ -7,6 +7,7 @@ import type { ActiveRun } from './active-run.ts'
 export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeEvent): void {
   run.activity.take(event)
   run.safePoint.note(event)
+  run.openCalls.note(event)
   if (event.type === 'tool_call_response') state.requests.endCall(event.tool_call_id)
   // Whatever was open has been asked again by now, or never will be.
   const isAsked = event.type === 'agent_info' || run.safePoint.isAnswering

@@ -81,7 +81,7 @@ interface WatchedRun {
   tasksLeft(): Promise<unknown> | undefined
 }
 
-/** A stopped clock or process must not look like a silent run, so silence is counted in looks, not in time. */
+/** A process that stood still must not make a run look silent or stubborn, so looks are counted, not time. */
 const looks = 5
 
 /**
@@ -141,9 +141,11 @@ class RunWatch {
     this.#leaveLater()
   }
 
-  #leaveLater(): void {
+  #leaveLater(left = looks): void {
     const { detachAfterMs } = this.#limits
-    if (Number.isFinite(detachAfterMs)) this.#leaving = setTimeout(() => this.#giveUp(), detachAfterMs).unref()
+    if (!Number.isFinite(detachAfterMs)) return
+    const next = (): void => (left > 1 ? this.#leaveLater(left - 1) : this.#giveUp())
+    this.#leaving = setTimeout(next, detachAfterMs / looks).unref()
   }
 
   /** A run whose tasks are still leaving is not to blame: they are watched themselves, and then it gets its time. */

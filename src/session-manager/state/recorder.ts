@@ -1,5 +1,5 @@
 import type { EventLog } from '../../event-log/event-log.ts'
-import type { Cursor, EventBody, ForeignEvent } from '../../protocol/protocol.ts'
+import { type Cursor, type EventBody, type ForeignEvent, Refusal } from '../../protocol/protocol.ts'
 import type { Change, Store } from '../../store/store.ts'
 import { keyOfCommand } from '../idempotency.ts'
 
@@ -11,8 +11,8 @@ export interface Above {
   /** The run at the top. */
   readonly rootRunId: string
   readonly recorder: Recorder
-  /** Which events are told there. */
-  tells(event: ForeignEvent): boolean
+  /** An event as it is told there, if it is. */
+  toldAs(event: ForeignEvent): ForeignEvent | undefined
 }
 
 /** What is told over all sessions of what is recorded here. */
@@ -65,7 +65,8 @@ export class Recorder {
   /** Appends an event that comes complete from outside. */
   foreignEvent(event: ForeignEvent): Cursor {
     // Told above also when it cannot be told here: whoever waits there must see how it ends.
-    if (this.above?.tells(event) === true) this.above.recorder.foreignEvent(event)
+    const above = this.above?.toldAs(event)
+    if (above !== undefined) this.above?.recorder.foreignEvent(above)
     if (this.#ended !== 'no') return this.#log.head
     this.#collect()
     this.#fleet?.hear(event)
@@ -87,6 +88,13 @@ export class Recorder {
   /** Stops recording; what was recorded before is still committed. */
   leave(): void {
     if (this.#ended === 'no') this.#ended = 'left'
+  }
+
+  /** Forgets what was recorded in this breath: the session could not be loaded. */
+  drop(): void {
+    this.#ended = 'left'
+    this.#open?.committed.reject(new Refusal('session_damaged'))
+    this.#open = undefined
   }
 
   /**
@@ -137,10 +145,15 @@ export class Recorder {
     this.#open = undefined
     this.#inFlight = group
     const last = this.#log.head
-    this.#store.write({ session_id: this.#sessionId, changes: this.#changesOf(group) }).then(
+    this.#write(group).then(
       () => this.#onCommitted(group, last),
       (cause: unknown) => this.#onRejected(group, cause),
     )
+  }
+
+  /** What cannot be written down fails this session, not the process. */
+  async #write(group: OpenGroup): Promise<void> {
+    await this.#store.write({ session_id: this.#sessionId, changes: this.#changesOf(group) })
   }
 
   #changesOf(group: OpenGroup): readonly Change[] {

@@ -7,9 +7,11 @@ import { type Answering, InputQueue } from '../inputs/input-queue.ts'
 import type { LiveSession } from '../live-session.ts'
 import { Requests } from '../requests/requests.ts'
 import { SessionFamily } from '../tasks/session-family.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import { toSettings } from '../views/session-view.ts'
 import { type Fleet, Recorder } from './recorder.ts'
 import { SessionTally } from './session-tally.ts'
+import { StoredEvents } from './stored-events.ts'
 import type { Surroundings } from './surroundings.ts'
 import { Transcript } from './transcript.ts'
 
@@ -17,6 +19,7 @@ import { Transcript } from './transcript.ts'
 export class SessionState {
   readonly id: string
   readonly log: EventLog
+  readonly storedEvents: StoredEvents
   readonly recorder: Recorder
   readonly queue: InputQueue
   readonly requests: Requests
@@ -37,8 +40,9 @@ export class SessionState {
     this.#record = record
     this.family = new SessionFamily(this)
     this.tally = new SessionTally(this)
+    this.storedEvents = new StoredEvents(store, record.id, (error) => around.onDefect(error))
     this.log = createSessionLog(
-      { bounds: () => store.bounds(record.id), read: (after) => store.events(record.id, after) },
+      { bounds: () => store.bounds(record.id), read: (after) => this.storedEvents.read(after) },
       ring,
       isNew ? 0 : undefined,
     )
@@ -231,6 +235,6 @@ export class SessionState {
 
 /** The requests of a session and of all below it. */
 function storedRequests(store: Store, id: string): readonly Request[] {
-  const below = store.children(id).flatMap((child) => storedRequests(store, child.id))
+  const below = store.children(id).flatMap((child) => unlessDamaged(() => storedRequests(store, child.id)) ?? [])
   return [...below, ...store.requests(id, 'all')]
 }

@@ -1,7 +1,9 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Spending } from '../../protocol/protocol.ts'
-import type { ItemBody } from '../../store/store.ts'
+import type { CountedBelow, ItemBody, SessionRecord } from '../../store/store.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import type { SessionState } from './session-state.ts'
-import { noSpending, sumOf } from './spending.ts'
+import { differenceOf, noSpending, sumOf } from './spending.ts'
 
 /** What is added to the figures of a session. */
 export interface Count {
@@ -46,13 +48,25 @@ export class SessionTally {
   /** Counts what was added below. The messages of a task whose run was rolled back are no part of the session. */
   countBelow(childId: string, more: Count): void {
     this.#rolledBack ??= new Set(
-      this.#state
-        .items({ from: 0 })
-        .flatMap(({ body }) =>
-          body.kind === 'sub_session' && body.rolled_back !== undefined ? [body.session_id] : [],
-        ),
+      // Figures of a session that cannot be read are no reason to refuse what happens below it.
+      (unlessDamaged(() => this.#state.items({ from: 0 })) ?? []).flatMap(({ body }) =>
+        body.kind === 'sub_session' && body.rolled_back !== undefined ? [body.session_id] : [],
+      ),
     )
     this.count(this.#rolledBack.has(childId) ? { ...more, messages: 0 } : more)
+    if (more.cost === undefined && more.spent === undefined) return
+    this.#note(childId, ({ cost, spent }) => ({
+      cost: cost + (more.cost ?? 0),
+      spent: more.spent === undefined ? spent : sumOf(spent, more.spent),
+    }))
+  }
+
+  /** Records what is counted of a task. */
+  #note(childId: string, change: (counted: CountedBelow) => CountedBelow): void {
+    const { recorder } = this.#state
+    const transcript = recorder.isOpen ? unlessDamaged(() => this.#state.transcript) : undefined
+    const item = transcript?.recountBelow(childId, change)
+    if (item !== undefined) recorder.save({ kind: 'item.put', item })
   }
 
   /** Items were rolled back. */
@@ -61,13 +75,29 @@ export class SessionTally {
   }
 
   /**
-   * Counts the messages again, here and above. Sessions commit one by one: a crash may have kept a message below and lost
-   * that it was counted here, or the other way round.
+   * Counts again what the tasks of the session have said and spent, here and above. Sessions commit one by one: a crash may
+   * have kept something below and lost that it was counted here, or the other way round.
    */
   recount(): void {
     this.#state.above?.tally.recount()
+    for (const { body } of this.#state.transcript.items) if (body.kind === 'sub_session') this.#recountBelow(body)
     const found = this.#state.transcript.items.reduce((sum, { body }) => sum + this.messagesIn(body), 0)
     this.count({ messages: found - this.#state.record.num_messages })
+  }
+
+  /** What a session that is gone has cost stays counted. */
+  #recountBelow({ session_id, counted }: Extract<ItemBody, { kind: 'sub_session' }>): void {
+    const record = this.#recordOf(session_id)
+    if (record === undefined || counted === undefined) return
+    const { cost, spent = noSpending } = record
+    if (isDeepStrictEqual(counted, { cost, spent })) return
+    this.count({ cost: cost - counted.cost, spent: differenceOf(spent, counted.spent) })
+    this.#note(session_id, () => ({ cost, spent }))
+  }
+
+  #recordOf(id: string): SessionRecord | undefined {
+    const { peek, store } = this.#state.around
+    return peek(id)?.record ?? unlessDamaged(() => store.session(id))
   }
 
   /** How many messages of the conversation an item stands for. */
@@ -75,7 +105,6 @@ export class SessionTally {
     if (body.rolled_back !== undefined) return 0
     if (body.kind === 'message') return body.message.message.role === 'system' ? 0 : 1
     if (body.kind !== 'sub_session') return 0
-    const { peek, store } = this.#state.around
-    return (peek(body.session_id)?.record ?? store.session(body.session_id))?.num_messages ?? 0
+    return this.#recordOf(body.session_id)?.num_messages ?? 0
   }
 }

@@ -1,5 +1,5 @@
 import { type Item, type Message, newId } from '../../protocol/protocol.ts'
-import type { ItemBody, ItemRecord } from '../../store/store.ts'
+import type { CountedBelow, ItemBody, ItemRecord } from '../../store/store.ts'
 import type { TreeItem } from './session-tree.ts'
 
 /** The items of a loaded session, and the answer that is being written. */
@@ -44,6 +44,16 @@ export class Transcript {
     const marked = gone.map((item): ItemRecord => ({ ...item, body: { ...item.body, rolled_back: runId } }))
     for (const item of marked) this.#items[item.position] = item
     return marked
+  }
+
+  /** Changes what is counted of a task; nothing where that is not known. */
+  recountBelow(sessionId: string, change: (counted: CountedBelow) => CountedBelow): ItemRecord | undefined {
+    const index = this.#items.findLastIndex(({ body }) => body.kind === 'sub_session' && body.session_id === sessionId)
+    const found = this.#items[index]
+    if (found?.body.kind !== 'sub_session' || found.body.counted === undefined) return undefined
+    const item: ItemRecord = { ...found, body: { ...found.body, counted: change(found.body.counted) } }
+    this.#items[index] = item
+    return item
   }
 
   /** Adds a delta to the answer that is being written. */

@@ -35,6 +35,6 @@ export interface ExpectedTask {
 export interface Parent {
   readonly state: SessionState
   readonly rootRunId: string
-  /** Which events are told there too. */
-  tells(event: ForeignEvent): boolean
+  /** An event as it is told there too, if it is. */
+  toldAs(event: ForeignEvent): ForeignEvent | undefined
 }

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
-import { type ForeignEvent, parseDuration } from '../../protocol/protocol.ts'
+import { parseDuration } from '../../protocol/protocol.ts'
+import type { Above } from '../state/recorder.ts'
 import { policyOf } from '../state/session-record.ts'
 import type { SessionState } from '../state/session-state.ts'
 
@@ -16,10 +17,10 @@ export class SessionFamily {
   }
 
   /** From now on the session works for another, which is told what happens and asked what may be done. */
-  workFor(parent: SessionState, rootRunId: string, tells: (event: ForeignEvent) => boolean): void {
+  workFor(parent: SessionState, rootRunId: string, toldAs: Above['toldAs']): void {
     this.#parent = parent
     parent.family.#below.add(this.#own)
-    this.#own.recorder.above = { rootRunId, recorder: parent.recorder, tells }
+    this.#own.recorder.above = { rootRunId, recorder: parent.recorder, toldAs }
   }
 
   /** From now on the session works for nobody. */

@@ -13,9 +13,12 @@ import type { ActiveRun, StopRequest } from '../runs/active-run.ts'
 import type { RuntimeLease } from '../runs/run-plan.ts'
 import { childRecord } from '../state/session-record.ts'
 import type { SessionState } from '../state/session-state.ts'
+import { noSpending } from '../state/spending.ts'
 import { isAnswer, lastText } from '../state/transcript.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import { toSession } from '../views/session-view.ts'
 import type { ExpectedTask, OpenTask, Parent, RunningTask } from './running-task.ts'
+import { agentOf, isTask, storedTaskRun, tellSwitch, tellTaskEnd, viewOf } from './task-view.ts'
 
 /** Of the sessions that carried out tasks, the newest that are looked at. */
 const mostRemembered = 100
@@ -133,9 +136,10 @@ export class SessionTasks {
     const { callId, isBackground, recall = false, task: text } = delegation
     const origin = { run_id: run.id, call_id: callId, recall }
     const session = this.#state.around.add(childRecord(this.#state.record, delegation, origin))
-    this.#state.add({ kind: 'sub_session', session_id: session.id })
+    this.#state.add({ kind: 'sub_session', session_id: session.id, counted: { cost: 0, spent: noSpending } })
     const runtime = delegation.open()
-    if (!isBackground) this.#tellSwitch(run.id, { switching: true, from_agent: this.#agent, to_agent: runtime.agent })
+    const switching = { switching: true, from_agent: agentOf(this.#state), to_agent: runtime.agent }
+    if (!isBackground) tellSwitch(this.#state, run.id, switching)
     const task: RunningTask = {
       session,
       run: session.beginTask(text, {
@@ -154,9 +158,11 @@ export class SessionTasks {
   }
 
   #parentOf(rootRunId: string, waiting: ActiveRun | undefined): Parent {
-    const tells = (event: ForeignEvent): boolean =>
-      waiting === undefined ? costs.has(event.type) : !own.has(event.type) && waiting.endsBelow.passes(event)
-    return { state: this.#state, rootRunId, tells }
+    const toldAs = (event: ForeignEvent): ForeignEvent | undefined => {
+      if (waiting === undefined) return costs.has(event.type) ? event : undefined
+      return own.has(event.type) ? undefined : waiting.endsBelow.told(event)
+    }
+    return { state: this.#state, rootRunId, toldAs }
   }
 
   #add(task: RunningTask): void {
@@ -218,19 +224,8 @@ export class SessionTasks {
   }
 
   #tellEnd(session: LiveSession, runId: string, isWaited: boolean): void {
-    const { id, recorder } = this.#state
-    const sub_session = toSession(session.record, session.views.tree({ from: 0 }, new Set()).items)
-    const agent_name = session.record.agent?.name ?? ''
-    recorder.event({ type: 'sub_session_completed', agent_name, parent_session_id: id, sub_session }, runId)
-    if (isWaited) this.#tellSwitch(runId, { switching: false, from_agent: agent_name, to_agent: this.#agent })
-  }
-
-  get #agent(): string {
-    return this.#state.record.agent?.name ?? ''
-  }
-
-  #tellSwitch(runId: string, change: { switching: boolean; from_agent: string; to_agent: string }): void {
-    this.#state.recorder.event({ type: 'agent_switching', agent_name: change.from_agent, ...change }, runId)
+    const task = toSession(session.record, session.views.tree({ from: 0 }, new Set()).items)
+    tellTaskEnd(this.#state, runId, { task, agent: session.record.agent?.name ?? '', isWaited })
   }
 
   /** Said to the run that goes on, or else in a run of its own. A queue that is full has no place for it. */
@@ -263,21 +258,16 @@ export class SessionTasks {
 
   /** The run of a task that does not go on any more: the first of its session. Its end may have been lost. */
   #storedRun(id: string): Run | undefined {
-    const { entries } = this.#state.around.store.runs(id, { limit: 100 })
-    const run = entries.findLast(isTask)
+    const run = storedTaskRun(this.#state.around.store, id)
     return run?.status === 'running' ? { ...run, status: 'interrupted' } : run
   }
 
   #view(id: string, run: Run): Task {
     const { store, peek } = this.#state.around
-    const text = peek(id)?.views.lastText ?? lastText(store.items(id, { last: 50 }))
+    const stored = () => lastText(unlessDamaged(() => store.items(id, { last: 50 })) ?? [])
+    const text = peek(id)?.views.lastText ?? stored()
     return viewOf(id, run.agent_name, run, text)
   }
-}
-
-/** Whether a run carries out a task. */
-export function isTask({ trigger }: Run): boolean {
-  return trigger === 'background' || trigger === 'delegation'
 }
 
 export const parentStopped: StopRequest = { by: 'parent', reason: 'the run it worked for was stopped' }
@@ -291,9 +281,4 @@ async function stopped({ session, run }: RunningTask, request: StopRequest): Pro
 
 function leaseOf(runtime: Runtime, source: string): RuntimeLease {
   return { runtime, source, release: () => runtime.close() }
-}
-
-function viewOf(id: string, agent: string, { status, reason, error }: Run, output: string): Task {
-  const spent = reason === 'budget_exceeded' ? 'what may be spent on it is used up' : undefined
-  return { id, agent, status, output, error: error?.message ?? spent }
 }

@@ -3,6 +3,7 @@ import type {
   ActivityKind,
   ExplainedState,
   Explanation,
+  Run,
   StateReason,
   WayOut,
 } from '../../protocol/protocol.ts'
@@ -16,6 +17,7 @@ import {
   comes,
   endOfTask,
   raiseBudget,
+  release,
   sendFollowUp,
   startRun,
   takeBack,
@@ -62,7 +64,7 @@ const held = (why: (facts: Case) => string): Words => ({
   state: 'idle',
   since: restedSince,
   message: (facts) => `${waitingInputs(facts)} for its next run: ${why(facts)}.`,
-  endsWhen: (facts) => [startRun(facts), sendFollowUp(facts)],
+  endsWhen: (facts) => [startRun(facts), sendFollowUp(facts), ...(facts.queue.held > 0 ? [release(facts)] : [])],
 })
 
 /** A run that waits for something of its own, which comes by itself. */
@@ -90,7 +92,7 @@ export const sayings: Readonly<Record<StateReason, Words>> = {
   held_by_stop: held((facts) => `${lastEnd(facts)}, and a stop holds what was sent before it`),
   held_by_failure: held((facts) => `${lastEnd(facts)}, and follow-ups might only fail too`),
   held_by_restart: held(lastEnd),
-  held_by_hand: { ...held(() => 'a person holds it'), endsWhen: () => [comes('release', 'what is held is released')] },
+  held_by_hand: { ...held(() => 'a person holds it'), endsWhen: (facts) => [release(facts)] },
   held_by_shutdown: {
     ...held(() => 'the server is shutting down and starts no runs'),
     endsWhen: () => [comes('server_starts', 'the server has started again')],
@@ -265,8 +267,9 @@ function lastEnd({ last }: Case): string {
   return ends[status]
 }
 
-function byWhom(canceled: { readonly by: string } | undefined): string {
-  return canceled === undefined ? '' : ` by ${canceled.by}`
+function byWhom(canceled: Run['canceled']): string {
+  if (canceled === undefined) return ''
+  return ` by ${canceled.by}${canceled.reason ? ` (${canceled.reason})` : ''}`
 }
 
 function modelWords({ activities }: Case): string {

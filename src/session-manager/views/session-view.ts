@@ -10,7 +10,7 @@ import type {
   SessionSummary,
   Snapshot,
 } from '../../protocol/protocol.ts'
-import type { SessionRecord } from '../../store/store.ts'
+import type { DamagedSession, SessionRecord } from '../../store/store.ts'
 import type { BudgetState } from '../answers.ts'
 import type { TreeItem } from '../state/session-tree.ts'
 import { noSpending } from '../state/spending.ts'
@@ -53,6 +53,12 @@ export function toSummary(record: SessionRecord, streaming: boolean): SessionSum
     parent_id: record.parent_id,
     paused: record.paused,
   }
+}
+
+/** One whose record cannot be read, as far as anything is known of it. */
+export function toDamagedSummary({ starred, ...known }: DamagedSession): SessionSummary {
+  const unknown = { num_messages: 0, input_tokens: 0, output_tokens: 0 }
+  return { ...known, ...unknown, ...(starred ? { starred } : {}) }
 }
 
 export function toDetails(record: SessionRecord, messages: readonly Message[] | undefined): SessionDetails {

@@ -10,6 +10,7 @@ import type { RunControl } from '../runs/run-control.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { grow, partialsBelow, type SessionTree, type TreeItem } from '../state/session-tree.ts'
 import { lastText, toMessages } from '../state/transcript.ts'
+import { unlessDamaged } from '../unless-damaged.ts'
 import { explain } from './explanation.ts'
 import { factsOf } from './session-facts.ts'
 import { toSnapshot, toStatus } from './session-view.ts'
@@ -84,8 +85,10 @@ export class SessionViews {
       const live = peek(id)
       if (live?.isDeleted === true) return undefined
       if (live !== undefined) return live.views.tree({ from: 0 }, loaded.add(live))
-      const record = store.session(id)
-      return record && { record, items: grow(store.items(id, { from: 0 }), find), partial: undefined }
+      return unlessDamaged(() => {
+        const record = store.session(id)
+        return record && { record, items: grow(store.items(id, { from: 0 }), find), partial: undefined }
+      })
     }
     const { record, partial } = this.#state
     return { record, items: grow(this.#state.items(range), find), partial }

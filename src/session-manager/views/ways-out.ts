@@ -10,6 +10,7 @@ export const startRun = (facts: Case): WayOut => asks(facts, 'run', 'a run is st
 export const sendFollowUp = (facts: Case): WayOut => asks(facts, 'followup', 'a follow-up is sent', 'followUp')
 export const raiseBudget = (facts: Case): WayOut => asks(facts, 'budget_raised', 'the budget is raised', 'setBudget')
 export const cancel = (facts: Case): WayOut => asks(facts, 'cancel', 'the run is stopped', 'cancelRun')
+export const release = (facts: Case): WayOut => asks(facts, 'release', 'what is held is released', 'listInputs')
 export const takeBack = (facts: Case): WayOut => asks(facts, 'cancel', 'the start is taken back', 'cancelRun')
 
 /** What the server does by itself at the deadline, if there is one. */

@@ -1,0 +1,176 @@
+import { describe, expect, it, vi } from 'vitest'
+import { SessionManager } from '../../src/session-manager/session-manager.ts'
+import { createMemoryStore } from '../../src/store/memory-store.ts'
+import { FaultStore } from './fault-store.ts'
+import { build, codeOf, eventsOf, type House, patience, readLog, running } from './house.ts'
+import { Puppet, runtimeOf, TestAgents } from './test-agents.ts'
+
+const messages = [{ content: 'x' }]
+/** So long that nothing goes on by itself. */
+const never = 1_000_000
+
+async function open(options: Parameters<typeof build>[1]): Promise<House> {
+  const store = createMemoryStore()
+  await store.open()
+  return build(store, { recovery: 'resume', ...options })
+}
+
+async function runOf({ manager }: House, id: string) {
+  const [run] = (await manager.getRuns(id, { limit: 1 })).entries
+  return run
+}
+
+async function causesOf({ manager }: House, id: string) {
+  const recovered = eventsOf(await readLog(manager, id), 'run_recovered')
+  return recovered.map(({ attempt, cause }) => [attempt, cause])
+}
+
+describe('Many runs that their process has left', () => {
+  it('go on no more at once than the server allows, before new ones (M6)', async () => {
+    const built = await open({ maxConcurrentRuns: 3 })
+    const ids: string[] = []
+    for (let n = 0; n < 3; n++) ids.push((await running(built)).id)
+    const next = await built.crash({ maxConcurrentRuns: 1 })
+    const { manager, puppet } = next
+    const first = await puppet.next()
+    const waiting = ids.filter((id) => id !== first.context.conversation)
+    for (const id of waiting) {
+      expect(await manager.explainSession(id)).toMatchObject({
+        state: 'recovering',
+        message: expect.stringContaining('as many go on as the server allows'),
+        ends_when: [{ code: 'free_slot' }, { code: 'cancel' }],
+      })
+    }
+    const { id: fresh } = await manager.createSession()
+    const start = () => codeOf(manager.runSession(fresh, { source: 'hand' }, { messages }))
+    expect([await start(), puppet.active.size]).toEqual(['too_many_runs', 1])
+    await first.end()
+    const second = await puppet.next()
+    const [last = ''] = waiting.filter((id) => id !== second.context.conversation)
+    // One that waits and is stopped gives back no more than it has.
+    await manager.cancelRun(last, { by: 'test' }, { waitMs: patience })
+    expect([await start(), (await runOf(next, last))?.status]).toEqual(['too_many_runs', 'canceled'])
+    await second.end()
+    expect(await manager.waitStopped(second.context.conversation, patience)).toBe(true)
+    expect([await start(), await start()]).toEqual([undefined, 'session_busy'])
+    await (await puppet.next()).end()
+  })
+
+  it('leave their tasks beside the slots, so that none waits for another for ever (M6)', async () => {
+    const built = await open({ maxConcurrentRuns: 1 })
+    const { run } = await running(built)
+    const worker = new Puppet()
+    const begin = (context: typeof run.context) =>
+      context.tasks.begin({
+        open: () => runtimeOf('worker', worker),
+        task: 'work',
+        title: 'work',
+        callId: 'call-1',
+        isBackground: false,
+      })
+    await begin(run.context)
+    await worker.next()
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    await begin(again.context)
+    await (await worker.next()).end()
+    await again.end()
+    expect(await next.manager.waitStopped(again.context.conversation, patience)).toBe(true)
+  })
+})
+
+describe('An attempt', () => {
+  it('is told by when it comes, while it is put off', async () => {
+    const built = await open({ recoveryDelayMs: never })
+    const { id } = await running(built)
+    const next = await built.crash()
+    const { activities, ends_when, message } = await next.manager.explainSession(id)
+    const at = activities[0]?.retry_at ?? ''
+    expect(Date.parse(at)).toBeGreaterThan(Date.now() + never / 2)
+    expect([message, ends_when[0]]).toEqual([
+      expect.stringContaining(`as attempt 2, which begins at ${at}`),
+      { code: 'retry', message: `the run goes on, at ${at}` },
+    ])
+  })
+
+  it('counts when the process dies that went on with the run, and not while it waits', async () => {
+    const built = await open({ recoveryAttempts: 2, recoveryDelayMs: never })
+    const { id } = await running(built)
+    const waiting = await built.crash()
+    expect(await runOf(waiting, id)).toMatchObject({ status: 'running', attempt: 2, handed_over: true })
+    const going = await waiting.crash()
+    await going.puppet.next()
+    const run = await runOf(going, id)
+    expect([run?.attempt, run?.handed_over]).toEqual([2, undefined])
+    const last = await going.crash()
+    expect(await runOf(last, id)).toMatchObject({ status: 'failed', error: { code: 'attempts_exhausted' } })
+    expect(await causesOf(last, id)).toEqual([
+      [2, 'crash'],
+      [2, 'handover'],
+    ])
+  })
+
+  it('is not used up by a store that takes nothing, however often', async () => {
+    const built = await open({ recoveryAttempts: 2 })
+    const { store, puppet } = built
+    const { id, ...first } = await running(built)
+    let run = first.run
+    for (let n = 0; n < 4; n++) {
+      store.connected = false
+      store.fail('refused')
+      await run.say('lost')
+      await run.left
+      store.connected = true
+      run = await puppet.next()
+    }
+    expect((await runOf(built, id))?.attempt).toBe(1)
+    expect(await causesOf(built, id)).toEqual(Array.from({ length: 4 }, () => [1, 'store_failure']))
+    await run.end()
+    expect(await built.manager.waitStopped(id, patience)).toBe(true)
+  })
+})
+
+describe('A start', () => {
+  it('tells what became of the runs before', async () => {
+    const built = await open({ recoveryAttempts: 2 })
+    const { manager } = built
+    const begin = async (recovery: 'resume' | 'interrupt' | 'ask') => {
+      const { id } = await manager.createSession({ recovery })
+      await manager.runSession(id, { source: 'hand' }, { messages })
+      await built.puppet.next()
+      return id
+    }
+    const ids = [await begin('resume'), await begin('interrupt'), await begin('ask')]
+    const next = await built.crash()
+    expect(next.taken).toEqual({ resumed: 1, asked: 1, interrupted: 1, canceled: 0, exhausted: [] })
+    await next.puppet.next()
+    expect((await next.crash()).taken).toEqual({
+      resumed: 0,
+      asked: 1,
+      interrupted: 0,
+      canceled: 0,
+      exhausted: [ids[0]],
+    })
+  })
+
+  it('that is ended meanwhile takes no work, and leaves the runs to the next process', async () => {
+    const built = await open({ recoveryAttempts: 2 })
+    const { id } = await running(built)
+    await built.crash({ recoveryDelayMs: never })
+    const store = new FaultStore(built.store.real)
+    const agents = new TestAgents({ hand: { root: new Puppet() } })
+    const manager = new SessionManager({ store, agents, recovery: 'resume' })
+    store.hold()
+    const starting = manager.start()
+    await vi.waitUntil(() => store.waiting > 0)
+    const drained = manager.drain(patience)
+    store.release()
+    await starting
+    expect([manager.phase, await codeOf(manager.createSession())]).toEqual(['closed', 'shutting_down'])
+    expect(await drained).toBe(0)
+    await manager.close()
+    const next = await build(built.store.real, { recovery: 'resume', recoveryAttempts: 2 })
+    await (await next.puppet.next()).end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
+  })
+})
