@@ -17,7 +17,9 @@ export async function settleFleet(wire: Wire): Promise<void> {
   const end = performance.now() + patienceMs
   for (;;) {
     const { sessions } = await readSnapshot(wire)
-    const busy = sessions.find(({ status }) => status === 'running')
+    const waiting = new Set(sessions.flatMap(({ id, status }) => (status === 'waiting_for_person' ? id : [])))
+    // A task may wait for what a person is asked above.
+    const busy = sessions.find(({ status, above = [] }) => status === 'running' && !above.some((id) => waiting.has(id)))
     if (busy === undefined) return
     must(performance.now() < end, `nobody looks at session ${busy.id}, and it stays ${JSON.stringify(busy)}`, busy.id)
     await delay(lookEveryMs)

@@ -42,6 +42,8 @@ function checkRun(session: SessionDiary, { replay, whole }: Look, run: Run, beha
   const ends = replay.count(run_id, 'stream_stopped')
   if (begins !== 1) fail(`run ${run_id} has ${begins} beginnings`)
   if (events[0]?.seq !== first_seq) fail(`run ${run_id} begins at ${first_seq}, and in the log at ${events[0]?.seq}`)
+  if (isGivenUp(run, replay) && reason !== 'interrupted' && reason !== 'canceled')
+    fail(`run ${run_id} was not to go on, and is ${JSON.stringify(run)}`)
   if (status === 'running') {
     if (ends !== 0) fail(`run ${run_id} goes on, but its end was told`)
     return
@@ -68,7 +70,7 @@ function checkRollback(session: SessionDiary, whole: Replay, run: Run, fail: Fai
   if (!session.mayRollBack || run.reason !== 'canceled')
     fail(`run ${run.run_id} was rolled back, which nobody asked for`)
   const said = events.flatMap(({ type, message_id = '' }) => (saying.has(type) ? [message_id] : []))
-  if (!isDeepStrictEqual(rollback.message_ids, said))
+  if (!isDeepStrictEqual(rollback.message_ids.toSorted(), said.toSorted()))
     fail(`run ${run.run_id} has said ${said}, and of ${rollback.message_ids} was told that they are gone`)
   const begun = events.flatMap(({ type, tool_call }) => (type === 'tool_call' ? [Called.parse(tool_call).id] : []))
   const named = rollback.tools_run.map(({ tool_call_id }) => tool_call_id)

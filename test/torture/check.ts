@@ -81,9 +81,13 @@ function checkSettings(session: SessionDiary, { details, replay }: Look, fail: F
 }
 
 /** The transcript is what the log tells, and each answer what its pieces were. */
-function checkTranscript({ details, whole: replay }: Look, fail: Fail): void {
-  const ids = (details.messages ?? []).map(({ id = '' }) => id)
+function checkTranscript({ details, replay, tasks }: Look, fail: Fail): void {
   const told = replay.messageIds.filter((id) => !replay.rolledBack.has(id))
+  const ofTasks = [...tasks.values()].flatMap((log) => log.messageIds).filter((id) => !replay.rolledBack.has(id))
+  const all = (details.messages ?? []).map(({ id = '' }) => id)
+  const forgotten = ofTasks.filter((id) => !all.includes(id))
+  const ids = all.filter((id) => !ofTasks.includes(id))
+  if (forgotten.length > 0) fail(`the transcript lacks ${forgotten} of its tasks`)
   const lost = told.filter((id) => !ids.includes(id))
   const untold = ids.filter((id) => !told.includes(id))
   if (lost.length + untold.length > 0) fail(`the transcript lacks ${lost}, and the log does not tell of ${untold}`)

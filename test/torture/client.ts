@@ -13,8 +13,8 @@ const weights = {
   run: 16,
   steer: 5,
   followUp: 7,
-  queue: 6,
-  repeat: 5,
+  queue: 12,
+  repeat: 14,
   answer: 16,
   set: 6,
   look: 3,
@@ -49,8 +49,8 @@ export class Client {
       run: (session) => this.#runs.run(session),
       steer: (session) => this.#queue.add(session, 'steer'),
       followUp: (session) => this.#queue.add(session, 'followup'),
-      queue: (session) => this.#queue.change(session),
-      repeat: async (session) => this.#stage.random.pick(session.keyed.slice(-8))?.repeat(session),
+      queue: () => this.#changeQueue(sessions),
+      repeat: () => this.#repeat(sessions),
       answer: () => this.#answer(sessions),
       set: (session) => this.#set(session),
       look: (session) => this.#look(session, '/snapshot?messages=last:3'),
@@ -85,6 +85,17 @@ export class Client {
   /** Lets go of every message that a client holds. */
   release(session: SessionDiary): Promise<void> {
     return this.#queue.release(session)
+  }
+
+  async #repeat(sessions: readonly SessionDiary[]): Promise<void> {
+    const { random } = this.#stage
+    const session = random.pick(sessions.filter(({ keyed, deletion }) => keyed.length > 0 && deletion !== 'told'))
+    if (session !== undefined) await random.pick(session.keyed.slice(-12))?.repeat(session)
+  }
+
+  async #changeQueue(sessions: readonly SessionDiary[]): Promise<void> {
+    const session = this.#stage.random.pick(sessions.filter(({ queue }) => queue.size > 0))
+    if (session !== undefined) await this.#queue.change(session)
   }
 
   /** Answers one open question in one way or another, now and then twice at once, as two people would. */

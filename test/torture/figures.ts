@@ -9,11 +9,18 @@ export class Figures {
   freezes = 0
   requests = 0
   unanswered = 0
+  /** Repeats of requests that got the answer of the first time. */
+  replays = 0
   sessions = 0
   events = 0
   runs = 0
   interrupted = 0
   recovered = 0
+  /** Inputs that were taken back, and that were given another text. */
+  taken = 0
+  edited = 0
+  rolledBack = 0
+  tasks = 0
   questions = 0
   answers = 0
   /** Calls that took effect outside. */

@@ -19,10 +19,12 @@ import { isAnswer, type Wire } from './wire.ts'
 /** All that a client can read of a session, at one point in time. */
 export interface Look {
   readonly frames: readonly Frame[]
-  /** What happened in it and in all that worked for it. */
-  readonly whole: Replay
-  /** What happened in itself. */
+  /** What happened in it. */
   readonly replay: Replay
+  /** The logs of the sessions that carried out tasks for it, by their ids. */
+  readonly tasks: ReadonlyMap<string, Replay>
+  /** What happened in it and in them. */
+  readonly whole: Replay
   readonly details: SessionDetails
   /** Oldest first. */
   readonly runs: readonly Run[]
@@ -30,8 +32,6 @@ export interface Look {
   readonly snapshot: Snapshot
   /** How it is shown over all sessions. */
   readonly fleet: FleetSession | undefined
-  /** Ids of the sessions that carried out tasks for it. */
-  readonly children: readonly string[]
   /** All that was ever accepted to wait. */
   readonly inputs: readonly QueuedInput[]
   /** `undefined` while it never ran. */
@@ -46,7 +46,7 @@ export async function look(wire: Wire, shown: SessionDiary): Promise<Look> {
   const { id } = shown
   const end = performance.now() + patienceMs
   for (;;) {
-    const frames = await readFrames(wire, `/sessions/${id}/events?since=0&follow=false`)
+    const frames = await readLog(wire, id)
     const [details, runs, open, children, inputs, queue] = await Promise.all([
       wire.get(`/sessions/${id}`, SessionDetails),
       wire.get(`/sessions/${id}/runs?limit=1000`, z.array(Run)),
@@ -55,6 +55,7 @@ export async function look(wire: Wire, shown: SessionDiary): Promise<Look> {
       wire.get(`/sessions/${id}/inputs?state=all&limit=1000`, z.array(QueuedInput)),
       wire.send('GET', `/sessions/${id}/queue`),
     ])
+    const below = await Promise.all(children.map(async (child) => [child.id, await readLog(wire, child.id)] as const))
     const { sessions } = await wire.get(`/events/snapshot?session=${id}`, FleetSnapshot)
     const fleet = sessions.find((session) => session.id === id)
     const snapshot = await wire.get(`/sessions/${id}/snapshot?messages=none`, Snapshot)
@@ -64,20 +65,25 @@ export async function look(wire: Wire, shown: SessionDiary): Promise<Look> {
       must(performance.now() < end, text, id)
       continue
     }
+    const own = frames.filter((frame) => eventOf(frame).session_id === id)
     return {
       frames,
-      whole: new Replay(frames),
-      replay: new Replay(frames.filter((frame) => eventOf(frame).session_id === id)),
+      replay: new Replay(own),
+      tasks: new Map(below.map(([task, log]) => [task, new Replay(log)])),
+      whole: new Replay([...own, ...below.flatMap(([, log]) => log)]),
       details,
       runs: runs.reverse(),
       open,
-      children: children.map((child) => child.id),
       inputs,
       snapshot,
       fleet,
       queue: queue.status === 200 ? QueueState.parse(JSON.parse(queue.text)) : undefined,
     }
   }
+}
+
+function readLog(wire: Wire, id: string): Promise<Frame[]> {
+  return readFrames(wire, `/sessions/${id}/events?since=0&follow=false`)
 }
 
 /** A whole replay, which ends in order. */

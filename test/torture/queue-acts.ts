@@ -7,7 +7,7 @@ import type { Stage, Voice } from './voice.ts'
 const mostWaiting = 3
 
 /** How often each thing is done to a message that waits, against the others. */
-const weights = { edit: 4, hold: 2, release: 3, turn: 2, move: 2, take: 2 }
+const weights = { edit: 4, hold: 2, release: 3, turn: 2, move: 2, take: 5 }
 
 /** What clients do to the queue of a session. */
 export class QueueActs {

@@ -37,6 +37,8 @@ export class Wire {
   readonly #agent = new Agent({ keepAlive: true })
   requests = 0
   unanswered = 0
+  /** Answers that were given before. */
+  replays = 0
 
   constructor(url: string) {
     this.#url = url
@@ -84,6 +86,7 @@ export class Wire {
     clearTimeout(cut)
     must(!(response instanceof Late), `${method} ${path} was not answered in ${patienceMs} ms`)
     if (response === undefined) this.unanswered += 1
+    else if (isReplayed(response.headers)) this.replays += 1
     return response
   }
 }

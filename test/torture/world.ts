@@ -139,6 +139,7 @@ export class World {
       this.#tell(`${life.name} has no clients any more`)
       figures.requests += wire.requests
       figures.unanswered += wire.unanswered
+      figures.replays += wire.replays
       figures.rounds += 1
     }
     await inflicting
@@ -214,30 +215,38 @@ export class World {
   }
 
   async #finish(life: Life, client: Client, session: SessionDiary): Promise<void> {
-    const { wire } = life
     this.#watch(life, session)
     await client.release(session)
+    await this.#approveAll(life, client, session)
+    const { outcome, status, text } = await client.finish(session)
+    if (outcome !== 'accepted') throw session.complaint(`it is stuck: a run was answered ${status} ${text}`)
+    // That run has released what was held, and of this some starts a run of its own.
+    await this.#approveAll(life, client, session)
+  }
+
+  async #approveAll({ wire }: Life, client: Client, session: SessionDiary): Promise<void> {
     while ((await settle(wire, session)) === 'waiting') {
       const open = [...session.open.keys()]
       await Promise.all(open.map((id) => client.judge(session, id, true)))
       if (open.length === 0) await session.changed
     }
-    const { outcome, status, text } = await client.finish(session)
-    if (outcome !== 'accepted') throw session.complaint(`it is stuck: a run was answered ${status} ${text}`)
-    await settle(wire, session)
   }
 
   #count(counter: Counter): void {
     const { figures } = this.#options
-    for (const { frames, verdicts } of this.#diary.sessions) {
+    for (const { frames, verdicts, inputs } of this.#diary.sessions) {
       figures.sessions += 1
       figures.events += frames.size
+      figures.taken += inputs.filter(({ taken }) => taken === 'told').length
+      figures.edited += inputs.filter(({ texts: [first], text }) => !text.values.includes(first ?? '')).length
       figures.answers += verdicts.filter(({ outcome }) => outcome === 'accepted').length
       for (const frame of frames.values()) {
         if (frame.includes('"type":"stream_started"')) figures.runs += 1
         if (frame.includes('"type":"stream_stopped"') && frame.includes('"reason":"interrupted"'))
           figures.interrupted += 1
         if (frame.includes('"type":"run_recovered"')) figures.recovered += 1
+        if (frame.includes('"type":"run_rolled_back"')) figures.rolledBack += 1
+        if (frame.includes('"type":"sub_session_completed"')) figures.tasks += 1
         if (frame.includes('"type":"request_opened"')) figures.questions += 1
       }
     }
