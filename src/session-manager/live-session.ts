@@ -5,21 +5,20 @@ import { Gate } from './inputs/gate.ts'
 import { Intake } from './inputs/intake.ts'
 import { SessionInputs } from './inputs/session-inputs.ts'
 import { SessionAnswers } from './requests/session-answers.ts'
-import { type ActiveRun, canceledRun } from './runs/active-run.ts'
-import { causeOf, endLeftRun, type Fate, fateOf, takeUp } from './runs/left-run.ts'
-import { compactAgain, readyAgain } from './runs/resumption.ts'
+import type { ActiveRun } from './runs/active-run.ts'
+import type { Fate } from './runs/left-run.ts'
 import { RunControl } from './runs/run-control.ts'
 import type { RunPlan } from './runs/run-plan.ts'
 import { RuntimeKeeper } from './runs/runtime-keeper.ts'
 import { SessionRuns } from './runs/session-runs.ts'
+import { settleLeftRun } from './runs/settle-left-run.ts'
 import { SessionEditor } from './session-editor.ts'
 import { SessionSettings } from './session-settings.ts'
 import { SessionState } from './state/session-state.ts'
 import type { SessionTally } from './state/session-tally.ts'
 import type { Surroundings } from './state/surroundings.ts'
 import type { Parent } from './tasks/running-task.ts'
-import { parentStopped, type SessionTasks } from './tasks/session-tasks.ts'
-import { isTask } from './tasks/task-view.ts'
+import type { SessionTasks } from './tasks/session-tasks.ts'
 import { SessionViews } from './views/session-views.ts'
 import { settledWithin } from './wait.ts'
 
@@ -236,41 +235,13 @@ export class LiveSession {
   /** A session that cannot be loaded has decided nothing. */
   #takeUpOrDrop(left: Run): void {
     try {
-      this.#takeUp(left)
+      this.#found = settleLeftRun(left, { session: this, state: this.#state, gate: this.#gate, control: this.#control })
     } catch (failure) {
       this.#state.recorder.drop()
       this.#state.family.workAlone()
       void this.#abandon()
       throw failure
     }
-  }
-
-  /** Goes on with a run that a former process has left, or ends it. */
-  #takeUp(stored: Run): void {
-    const { above, around, record } = this.#state
-    const task = above?.tasks.expect(this, stored)
-    const left = task?.isRolledBack === true ? canceledRun(stored, parentStopped) : stored
-    if (task !== undefined) this.#state.family.workFor(task.parent.state, task.parent.rootRunId, task.parent.toldAs)
-    const isLost = task === undefined && isTask(left) && left.canceled === undefined
-    const cause = causeOf(left, around.cutByStore)
-    around.cutByStore.delete(left.run_id)
-    const fate = isLost ? 'interrupted' : fateOf(left, cause, record, around)
-    this.#found = fate
-    if (fate !== 'resume' && fate !== 'ask') {
-      const ended = endLeftRun(this.#state, left, fate)
-      // Who waits for it finds it ended.
-      if (task?.lease === undefined) task?.onEnd(ended)
-      this.#state.family.workAlone()
-      return
-    }
-    const asks = fate === 'ask' && task?.lease === undefined
-    const lease = async () => (await task?.lease)?.() ?? this.#gate.leaseCurrent()
-    const run = this.#control.resume(takeUp(this.#state, left, cause), {
-      getReady: (again) => readyAgain(this.#state, again, { asks, cause, isTask: task !== undefined, lease }),
-      work: left.trigger === 'compaction' ? compactAgain(left) : undefined,
-      onEnd: task?.onEnd,
-    })
-    task?.begun(run)
   }
 
   /** Keeps the session loaded while somebody works with it. Refuses when it is gone, or about to go. */

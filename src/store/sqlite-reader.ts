@@ -1,21 +1,12 @@
 import type Database from 'better-sqlite3'
-import {
-  type Cursor,
-  type FleetSession,
-  frame,
-  type LogBounds,
-  Refusal,
-  type Request,
-  type Run,
-} from '../protocol/protocol.ts'
+import { Refusal, type Request, type Run } from '../protocol/protocol.ts'
 import type { Damage } from './damage.ts'
-import { eventPage, fitting } from './event-page.ts'
-import { decodeFleetPlace, decodePlace, encodeFleetPlace, encodePlace, instantOf } from './page-cursor.ts'
+import { EventReader } from './event-reader.ts'
+import { FleetReader } from './fleet-reader.ts'
+import { decodePlace, encodePlace, instantOf } from './page-cursor.ts'
 import { fold } from './rows.ts'
 import { openConnection } from './sqlite-connection.ts'
 import type {
-  FleetFilter,
-  FleetSessions,
   InputRecord,
   ItemRange,
   ItemRecord,
@@ -23,7 +14,6 @@ import type {
   ListedSession,
   Page,
   RequestFilter,
-  Segment,
   SessionFilter,
   SessionRecord,
 } from './store.ts'
@@ -35,7 +25,6 @@ const session = '(SELECT num FROM sessions WHERE id = :id)'
 const tree = `(WITH RECURSIVE below (num, id) AS (SELECT num, id FROM sessions WHERE id = :session
   UNION SELECT s.num, s.id FROM sessions s JOIN below b ON s.parent_id = b.id) SELECT num FROM below)`
 const listed = 'created AS at, id, title, starred, agent, parent_id, record'
-const unplaced = "(SELECT value FROM marks WHERE name = 'placed')"
 
 interface RecordRow {
   readonly record: string
@@ -67,30 +56,21 @@ interface ItemRow {
   readonly body: string
 }
 
-interface BoundsRow {
-  readonly oldest: number | null
-  readonly head: number | null
-}
-
-interface Ends {
-  readonly first: number
-  readonly last: number
-}
-
-interface SegmentRow extends Ends {
-  readonly size: number
-}
-
 /** All reads, each a finished statement on one connection that cannot write. */
 export class SqliteReader {
   readonly #db: Database.Database
   readonly #sql: ReturnType<typeof prepareAll>
   readonly #rows: StoredRows
+  /** The events of sessions. */
+  readonly log: EventReader
+  readonly fleet: FleetReader
 
   constructor(path: string, onDamage: (damage: Damage) => void = () => {}) {
     this.#db = openConnection(path, 'read')
     this.#rows = new StoredRows(onDamage)
     this.#sql = prepareAll(this.#db)
+    this.log = new EventReader(this.#db)
+    this.fleet = new FleetReader(this.#db, this.#rows)
   }
 
   close(): void {
@@ -230,90 +210,12 @@ export class SqliteReader {
     )
   }
 
-  bounds(sessionId: string): LogBounds {
-    return this.#atOnce(() => {
-      const placed = this.#sql.placedBounds.get({ id: sessionId })
-      const unplaced = this.#sql.unplacedBounds.get({ id: sessionId })
-      return { oldest: placed?.oldest ?? unplaced?.oldest ?? 0, head: unplaced?.head ?? placed?.head ?? 0 }
-    })
-  }
-
-  events(sessionId: string, after: Cursor): Segment | undefined {
-    return this.#atOnce(() => {
-      const range = { id: sessionId, after, limit: eventPage.segments }
-      const placed = fitting(this.#sql.placed.all(range))
-      if (placed.length > 0) return joined(placed, (ends) => this.#sql.placedTexts.all({ id: sessionId, ...ends }))
-      const unplaced = fitting(this.#sql.unplaced.all(range))
-      return joined(unplaced, (ends) => this.#sql.unplacedTexts.all({ id: sessionId, ...ends }))
-    })
-  }
-
-  fleetSession(id: string): FleetSession | undefined {
-    const row = this.#sql.fleetSession.get({ id })
-    return row && this.#fleetSession(id, row.record)
-  }
-
-  fleetSessions({ session, agent, children = session !== undefined, limit, cursor }: FleetFilter): FleetSessions {
-    const place = cursor === undefined ? undefined : decodeFleetPlace(cursor)
-    return this.#atOnce(() => {
-      const head = place?.head ?? this.fleetBounds().head
-      const rows = this.#sql.fleetSessions.all({
-        session: session ?? null,
-        agent: agent ?? null,
-        children: Number(children),
-        num: place?.num ?? endOfTime,
-        limit: limit + 1,
-      })
-      const shown = rows.slice(0, limit)
-      const last = rows.length > limit ? shown.at(-1) : undefined
-      const next = last && encodeFleetPlace({ num: last.num, head })
-      return { entries: shown.flatMap((row) => this.#fleetSession(row.id, row.record) ?? []), next, head }
-    })
-  }
-
-  #fleetSession(id: string, json: string): FleetSession | undefined {
-    return this.#rows.readable('fleet_session', { json, session: id, id: undefined, own: { id } })
-  }
-
-  fleetBounds(): LogBounds {
-    const { oldest, head } = this.#sql.fleetBounds.get() ?? {}
-    return { oldest: oldest ?? 0, head: head ?? 0 }
-  }
-
-  fleetEvents(after: Cursor): Segment | undefined {
-    const rows = this.#sql.fleetEvents.all({ after, limit: eventPage.segments })
-    const whole = rows.map((row) => ({ ...row, isWhole: this.#isWhole(row) }))
-    const begin = whole.findIndex(({ isWhole }) => isWhole)
-    const last = rows.at(-1)
-    // Nothing of it can be read: what follows comes next.
-    if (begin === -1) return last && { first: last.seq + 1, last: last.seq, text: '', lacks: 'damaged' }
-    const end = whole.findIndex(({ isWhole }, index) => index > begin && !isWhole)
-    const frames = whole
-      .slice(begin, end === -1 ? undefined : end)
-      .map(({ seq, text }) => ({ seq, text: frame(seq, text) }))
-    const shown = fitting(frames.map((one) => ({ ...one, size: Buffer.byteLength(one.text) })))
-    const [first, newest] = [shown.at(0), shown.at(-1)]
-    if (first === undefined || newest === undefined) return undefined
-    const text = shown.map((one) => one.text).join('')
-    return { first: first.seq, last: newest.seq, text, ...(begin > 0 ? { lacks: 'damaged' } : {}) }
-  }
-
-  #isWhole({ seq, text }: { readonly seq: number; readonly text: string }): boolean {
-    const isLine = !text.includes('\n') && text.startsWith('{"type":"')
-    return isLine && this.#rows.readable('fleet_event', { json: text, session: undefined, id: seq }) !== undefined
-  }
-
   #need<K extends OwnKind>(kind: K, session: string, row: ListedRow): Stored[K] {
     return this.#rows.need(kind, ownRow(kind, session, row))
   }
 
   #one<K extends OwnKind>(kind: K, session: string, row: ListedRow | undefined): Stored[K] | undefined {
     return row && this.#need(kind, session, row)
-  }
-
-  /** Runs several statements on one state of the database: rows must not get their place in between. */
-  #atOnce<T>(read: () => T): T {
-    return this.#db.transaction(read).deferred()
   }
 }
 
@@ -376,43 +278,6 @@ function prepareAll(db: Database.Database) {
     key: db.prepare<{ scope: string; key: string }, RecordRow & { readonly id: number }>(
       'SELECT num AS id, record FROM idempotency_keys WHERE scope = :scope AND key = :key',
     ),
-    placedBounds: db.prepare<Of, BoundsRow>(`
-      SELECT (SELECT first FROM event_places WHERE session = s.num ORDER BY first LIMIT 1) AS oldest,
-        (SELECT last FROM event_places WHERE session = s.num ORDER BY first DESC LIMIT 1) AS head
-      FROM sessions s WHERE s.id = :id`),
-    unplacedBounds: db.prepare<Of, BoundsRow>(`
-      SELECT min(first) AS oldest, max(last) AS head FROM events WHERE id > ${unplaced} AND session = ${session}`),
-    placed: db.prepare<Of & { after: number; limit: number }, SegmentRow>(`
-      SELECT first, last, size FROM event_places
-      WHERE session = ${session} AND last > :after AND first >= coalesce((SELECT max(first) FROM event_places
-        WHERE session = ${session} AND first <= :after + 1), 0)
-      ORDER BY first LIMIT :limit`),
-    placedTexts: db.prepare<Of & Ends, { readonly text: string }>(`
-      SELECT e.text FROM event_places p JOIN events e ON e.id = p.id
-      WHERE p.session = ${session} AND p.first BETWEEN :first AND :last ORDER BY p.first`),
-    unplaced: db.prepare<Of & { after: number; limit: number }, SegmentRow>(`
-      SELECT first, last, octet_length(text) AS size FROM events
-      WHERE id > ${unplaced} AND session = ${session} AND last > :after ORDER BY id LIMIT :limit`),
-    unplacedTexts: db.prepare<Of & Ends, { readonly text: string }>(`
-      SELECT text FROM events
-      WHERE id > ${unplaced} AND session = ${session} AND first BETWEEN :first AND :last ORDER BY id`),
-    fleetSession: db.prepare<Of, RecordRow>(
-      'SELECT fleet AS record FROM sessions WHERE id = :id AND fleet IS NOT NULL',
-    ),
-    fleetSessions: db.prepare<Record<string, string | number | null>, ListedRow & { readonly num: number }>(`
-      SELECT num, id, fleet AS record FROM sessions
-      WHERE fleet IS NOT NULL AND num < :num AND (:children OR parent_id IS NULL)
-        AND (:agent IS NULL OR agent = :agent)
-        AND (:session IS NULL OR id = :session OR EXISTS (
-          SELECT 1 FROM json_each(iif(json_valid(fleet), fleet, '{}'), '$.above') above WHERE above.value = :session))
-      ORDER BY num DESC LIMIT :limit`),
-    // Apart, because SQLite reads the whole table for `min` and `max` at once.
-    fleetBounds: db.prepare<[], BoundsRow>(
-      'SELECT (SELECT min(seq) FROM fleet_events) AS oldest, (SELECT max(seq) FROM fleet_events) AS head',
-    ),
-    fleetEvents: db.prepare<{ after: number; limit: number }, { readonly seq: number; readonly text: string }>(
-      'SELECT seq, text FROM fleet_events WHERE seq > :after ORDER BY seq LIMIT :limit',
-    ),
   }
 }
 
@@ -438,18 +303,6 @@ function ownRow(kind: OwnKind, session: string, { id, record }: ListedRow) {
 
 function sessionRow({ id, parent_id, record }: SessionRow) {
   return { json: record, session: id, id: undefined, own: { id, parent_id: parent_id ?? undefined } }
-}
-
-/** One segment of several that follow one another. */
-function joined(
-  segments: readonly SegmentRow[],
-  texts: (ends: Ends) => readonly { readonly text: string }[],
-): Segment | undefined {
-  const [first, last] = [segments.at(0), segments.at(-1)]
-  if (first === undefined || last === undefined) return undefined
-  const ends = { first: first.first, last: last.last }
-  const text = texts(ends).map((row) => row.text)
-  return { ...ends, text: text.join('') }
 }
 
 /** Cuts the row off that was asked for only to know whether there is a next page; what `read` knows nothing of is passed over. */

@@ -153,27 +153,27 @@ class SqliteStore implements Store {
   }
 
   bounds(sessionId: string): LogBounds {
-    return this.#read((reader) => reader.bounds(sessionId))
+    return this.#read((reader) => reader.log.bounds(sessionId))
   }
 
   events(sessionId: string, after: Cursor): Segment | undefined {
-    return this.#read((reader) => reader.events(sessionId, after))
+    return this.#read((reader) => reader.log.page(sessionId, after))
   }
 
   fleetSession(id: string): FleetSession | undefined {
-    return this.#read((reader) => reader.fleetSession(id))
+    return this.#read((reader) => reader.fleet.session(id))
   }
 
   fleetSessions(filter: FleetFilter): FleetSessions {
-    return this.#read((reader) => reader.fleetSessions(filter))
+    return this.#read((reader) => reader.fleet.sessions(filter))
   }
 
   fleetBounds(): LogBounds {
-    return this.#read((reader) => reader.fleetBounds())
+    return this.#read((reader) => reader.fleet.bounds())
   }
 
   fleetEvents(after: Cursor): Segment | undefined {
-    return this.#read((reader) => reader.fleetEvents(after))
+    return this.#read((reader) => reader.fleet.page(after))
   }
 
   write(group: Group): Promise<void> {

@@ -65,7 +65,7 @@ function claimOf(deed: Deed, { text }: ToldAnswer): ((reader: SqliteReader) => b
   }
   if (act === 'GET snapshot') {
     const told = toldBySnapshot(text)
-    return told && ((reader) => reader.bounds(id).head >= told.seq)
+    return told && ((reader) => reader.log.bounds(id).head >= told.seq)
   }
   if (act === 'POST steer' || act === 'POST followup' || act.startsWith('POST agent/')) {
     return (reader) => wasSaid(reader, id, saidIn(deed))
@@ -142,7 +142,7 @@ export class Image {
   page(id: string, seq: number): Segment | undefined {
     const before = this.#pages.get(id)
     if (before !== undefined && before.first <= seq && seq <= before.last && this.#found === undefined) return before
-    const page = id === fleet ? this.reader.fleetEvents(seq - 1) : this.reader.events(id, seq - 1)
+    const page = id === fleet ? this.reader.fleet.page(seq - 1) : this.reader.log.page(id, seq - 1)
     if (page !== undefined) this.#pages.set(id, page)
     return page
   }
