@@ -9,6 +9,7 @@ const patience = 120_000
 export default defineConfig(({ mode }) => ({
   test: slow.includes(mode)
     ? {
+        expect: { poll: { timeout: patience } },
         include: [`test/${mode}/**/*.test.ts`],
         testTimeout: 5 * patience,
         hookTimeout: 5 * patience,
@@ -16,6 +17,7 @@ export default defineConfig(({ mode }) => ({
       }
     : {
         include: ['test/**/*.test.ts'],
+        expect: { poll: { timeout: patience } },
         exclude: [...configDefaults.exclude, ...slow.map((group) => `test/${group}/**`)],
         testTimeout: patience,
         hookTimeout: patience,

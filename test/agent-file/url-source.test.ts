@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type AgentSources, createAgentSources } from '../../src/agent-file/agent-file.ts'
+import { patience } from '../patience.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void
 
@@ -92,7 +93,7 @@ describe('a URL', () => {
   it('is fetched on its interval until it is closed', async () => {
     const sources = await create(`${base}/team.yaml`, { pullIntervalMinutes: 0.0002 })
     answer = text(agent('two'))
-    await vi.waitUntil(() => descriptionIn(sources) === 'two')
+    await vi.waitUntil(() => descriptionIn(sources) === 'two', patience)
     await sources.close()
     const count = seen.length
     await sources.refresh()
@@ -177,7 +178,7 @@ describe('a URL', () => {
     const sources = await create(`${base}/team.yaml`)
     answer = () => undefined
     const refreshing = sources.refresh()
-    await vi.waitUntil(() => seen.length === 2)
+    await vi.waitUntil(() => seen.length === 2, patience)
     await sources.close()
     await refreshing
     expect(descriptionIn(sources)).toBe('one')

@@ -18,12 +18,12 @@ import {
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import type { Store } from '../../src/store/store.ts'
+import { patience } from '../patience.ts'
 import { makeTempDir } from '../store/temp-dir.ts'
 import { FaultStore } from './fault-store.ts'
 import { echo, Puppet, TestAgents, type TestSources } from './test-agents.ts'
 
-/** Milliseconds in which anything happens that happens at all. */
-export const patience = 10_000
+export { patience }
 
 /** What the tests of the manager run over. */
 export const backends = [{ over: 'memory' }, { over: 'SQLite' }] as const

@@ -162,7 +162,7 @@ describe('A start', () => {
     const manager = new SessionManager({ store, agents, recovery: 'resume' })
     store.hold()
     const starting = manager.start()
-    await vi.waitUntil(() => store.waiting > 0)
+    await vi.waitUntil(() => store.waiting > 0, patience)
     const drained = manager.drain(patience)
     store.release()
     await starting

@@ -9,6 +9,7 @@ import { prepareFile } from '../../src/store/sqlite-file.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import type { Change, Store } from '../../src/store/store.ts'
 import { storeContract } from '../contracts/store.contract.ts'
+import { patience } from '../patience.ts'
 import {
   events,
   input,
@@ -75,7 +76,7 @@ describe('reopening', () => {
     await write(store, 'b', { kind: 'session.delete' })
     await store.close()
     const again = await openStore(path)
-    await vi.waitFor(() => expect(countOf(path, 'events')).toBe(2))
+    await vi.waitFor(() => expect(countOf(path, 'events')).toBe(2), patience)
     await write(again, 'a', events(3))
     expect(replay(again, 'a')).toBe('1-1;2-2;3-3;')
     expect(again.bounds('a')).toEqual({ oldest: 1, head: 3 })
@@ -89,10 +90,10 @@ describe('reopening', () => {
     await store.flush()
     await write(store, 's', { kind: 'session.delete' }, { kind: 'key.put', key: key('s', 'k') })
     expect(store.events('s', 0)).toBeUndefined()
-    await vi.waitFor(() => expect([countOf(path, 'events'), countOf(path, 'dropped')]).toEqual([0, 0]), 10_000)
+    await vi.waitFor(() => expect([countOf(path, 'events'), countOf(path, 'dropped')]).toEqual([0, 0]), patience)
     await write(store, 's', putSession(session('s', { title: 'Again' })), events(1))
     expect(replay(store, 's')).toBe('1-1;')
-    await vi.waitFor(() => expect(pagesOf(path)).toBeLessThan(100), 10_000)
+    await vi.waitFor(() => expect(pagesOf(path)).toBeLessThan(100), patience)
     await store.close()
     expect(statSync(path).size).toBeLessThan(1024 * 1024)
   })
@@ -195,7 +196,7 @@ describe('space', () => {
         'sessions',
         'idempotency_keys',
       ]) {
-        await vi.waitFor(() => expect([table, countOf(path, table)]).toEqual([table, 0]), 10_000)
+        await vi.waitFor(() => expect([table, countOf(path, table)]).toEqual([table, 0]), patience)
       }
       expect(countOf(path, 'fleet_events')).toBe(10)
       // What is asked last has its turn after what gives the pages back.
@@ -230,11 +231,11 @@ describe('merging', () => {
       await Promise.all(ids.map((id) => write(store, id, events(seq))))
       if (seq % 5 === 0) seen(store, seq)
     }
-    await vi.waitFor(() => expect(countOf(path, 'events')).toBeLessThan(4500))
+    await vi.waitFor(() => expect(countOf(path, 'events')).toBeLessThan(4500), patience)
     seen(store, 400)
     await store.close()
     const again = await openStore(path)
-    await vi.waitFor(() => expect(countOf(path, 'events')).toBeLessThan(200))
+    await vi.waitFor(() => expect(countOf(path, 'events')).toBeLessThan(200), patience)
     expect(countOf(path, 'event_places')).toBe(countOf(path, 'events'))
     seen(again, 400)
     for (let after = 0; after <= 400; after += 1) {
@@ -274,7 +275,7 @@ describe('merging', () => {
     for (const id of ids) expect(replay(store, id)).toBe(told(1, 150))
     change(path, 'DROP TRIGGER broken')
     await Promise.all(ids.map((id) => write(store, id, events(151))))
-    await vi.waitFor(() => expect(countOf(path, 'events')).toBeLessThan(100), 10_000)
+    await vi.waitFor(() => expect(countOf(path, 'events')).toBeLessThan(100), patience)
     for (const id of ids) expect(replay(store, id)).toBe(told(1, 151))
   })
 })
@@ -375,7 +376,7 @@ describe('the owner of a database', () => {
     await openStore(path)
     const second = createSqliteStore({ path })
     const opening = second.open()
-    await vi.waitFor(() => expect(second.health().error).toBe('another process owns the database'))
+    await vi.waitFor(() => expect(second.health().error).toBe('another process owns the database'), patience)
     await Promise.all([expect(opening).rejects.toMatchObject({ code: 'owned' }), second.close()])
   })
 })
@@ -414,7 +415,7 @@ describe('a store that cannot write', () => {
     expect(store.health()).toEqual({ connected: false, error: 'another program keeps the database locked' })
     expect(store.session('a')).toBeDefined()
     other.exec('ROLLBACK')
-    await vi.waitFor(() => expect(store.health()).toEqual({ connected: true, error: undefined }), 15_000)
+    await vi.waitFor(() => expect(store.health()).toEqual({ connected: true, error: undefined }), patience)
     await write(store, 'b', putSession(session('b')))
     expect(store.session('b')).toBeDefined()
   })
