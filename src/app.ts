@@ -82,9 +82,10 @@ export async function createApp(config: Config, { logger, variables }: Env): Pro
   let closing: Promise<void> | undefined
   return {
     listen: async () => {
-      logAgents(logger, sources.list())
       const url = await listen(server, config.listen)
       logTakenUp(logger, await manager.start())
+      // Reading them all takes its time, and nobody who is answered already shall wait for it.
+      setImmediate(() => logAgents(logger, sources.list()))
       return url
     },
     close: () => {
