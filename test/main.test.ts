@@ -103,10 +103,9 @@ describe('the process', () => {
     mkdirSync(join(folder, 'some'))
     writeFileSync(join(folder, 'some/bad.yaml'), 'agents: [oops')
     const none = quarterdeck(['serve', 'none', '--session-db', 'none.db', ...args])
-    await none.url
-    expect(none.stderr()).toContain('no agent files were found')
+    await none.logged('no agent files were found')
     const some = quarterdeck(['serve', 'some', '--session-db', 'some.db', ...args])
-    await some.url
+    await some.logged('an agent file cannot be used')
     expect(some.stderr()).toMatch(/"agent":"bad","error":".*line 1.*"/)
   })
 
