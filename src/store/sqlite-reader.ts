@@ -251,6 +251,7 @@ function prepareAll(db: Database.Database) {
     inputs: db.prepare<Of, ListedRow>(
       `SELECT id, record FROM inputs WHERE session = ${session} AND state IN ('queued', 'held') ORDER BY num`,
     ),
+    // Both conditions on the state: the first one is that of the index.
     waitingSessions: db.prepare<[], Of>(
       `SELECT DISTINCT sessions.id FROM inputs JOIN sessions ON sessions.num = inputs.session
       WHERE inputs.state IN ('queued', 'held') AND inputs.state = 'queued'

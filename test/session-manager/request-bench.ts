@@ -1,7 +1,7 @@
 import { onTestFinished } from 'vitest'
-import { createStoredLog } from '../../src/event-log/event-log.ts'
 import { ForeignEvent, parseFrames, type Request } from '../../src/protocol/protocol.ts'
 import type { Answer, Question } from '../../src/runtime/runtime.ts'
+import { fleetLog } from '../../src/session-manager/fleet/fleet-view.ts'
 import { RunSlots } from '../../src/session-manager/runs/run-slots.ts'
 import { Turnstile } from '../../src/session-manager/runs/turnstile.ts'
 import { SessionState } from '../../src/session-manager/state/session-state.ts'
@@ -37,7 +37,7 @@ export class RequestBench {
       turnstile: new Turnstile(),
       cutByStore: new Set(),
       workingDir: undefined,
-      fleet: createStoredLog({ bounds: () => store.fleetBounds(), read: (after) => store.fleetEvents(after) }),
+      fleet: fleetLog(store),
       ring: { events: 1024, bytes: 1024 * 1024 },
       add: () => {
         throw new Error('nothing is added here')

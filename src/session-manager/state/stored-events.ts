@@ -38,8 +38,9 @@ export class StoredEvents {
   reading<T>(seq: Cursor, read: () => T): T {
     try {
       return read()
-    } catch {
-      throw this.#refusal(seq - 1)
+    } catch (failure) {
+      // A store that takes no reads now says nothing of what is stored.
+      throw failure instanceof Refusal ? failure : this.#refusal(seq - 1)
     }
   }
 
