@@ -83,7 +83,9 @@ function checkSettings(session: SessionDiary, { details, replay }: Look, fail: F
 /** The transcript is what the log tells, and each answer what its pieces were. */
 function checkTranscript({ details, replay, tasks }: Look, fail: Fail): void {
   const told = replay.messageIds.filter((id) => !replay.rolledBack.has(id))
-  const ofTasks = [...tasks.values()].flatMap((log) => log.messageIds).filter((id) => !replay.rolledBack.has(id))
+  // With its task leaves whatever it still adds: one that was cut closes its open calls when it is taken up.
+  const staying = [...tasks.values()].filter(({ messageIds: [task = ''] }) => !replay.rolledBack.has(task))
+  const ofTasks = staying.flatMap((log) => log.messageIds)
   const all = (details.messages ?? []).map(({ id = '' }) => id)
   const forgotten = ofTasks.filter((id) => !all.includes(id))
   const ids = all.filter((id) => !ofTasks.includes(id))
