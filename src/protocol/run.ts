@@ -53,10 +53,12 @@ export const Run = z.object({
   trigger: RunTrigger,
   /** Of a run that a connection started. */
   on_disconnect: OnDisconnect.optional(),
-  /** 1, and one more each time it was taken up again after a crash. */
+  /** 1, and one more each time it was taken up again after a crash that it may have been the cause of. */
   attempt: z.number().int().optional(),
   /** It waits for a process to go on with it, and no attempt of it is under way. */
   handed_over: z.boolean().optional(),
+  /** When a process went on with it that had taken it up. */
+  went_on_at: z.string().optional(),
   /** Of a compaction: what is to be kept in mind. */
   additional_prompt: z.string().optional(),
   status: RunStatus,

@@ -294,11 +294,12 @@ export class LiveSession {
   #throwAway(): void {
     if (this.isLost) return
     const sessions = this.#withTasks
-    const { store, cutByStore } = this.#state.around
+    const { store, departures } = this.#state.around
     // Where others can commit it is not the store's fault; it is never that of those who go with it.
     for (const { current } of sessions.map(({ runs }) => runs)) {
-      if (current !== undefined && (current !== this.runs.current || !store.health().connected))
-        cutByStore.add(current.id)
+      if (current === undefined) continue
+      const isOwn = current === this.runs.current && store.health().connected
+      departures.failed(current.id, isOwn ? 'crash' : 'store_failure')
     }
     // First of all, so that no log tells what they do because this one goes.
     for (const session of sessions) session.#state.recorder.leave()

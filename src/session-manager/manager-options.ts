@@ -4,10 +4,13 @@ import type { Agents } from '../runtime/runtime.ts'
 import type { Store } from '../store/store.ts'
 import type { ManagerPhase } from './directory/lifecycle.ts'
 import type { RetentionOptions } from './directory/retention.ts'
+import { Departures } from './runs/departures.ts'
 import { RunSlots } from './runs/run-slots.ts'
 import { Turnstile } from './runs/turnstile.ts'
 import type { DefectPlace, SharedSurroundings } from './state/surroundings.ts'
 
+/** Between two runs that go on, in milliseconds: what a run costs until it does fits in there several times. */
+const takeUpGapMs = 20
 export interface SessionManagerOptions extends RetentionOptions {
   /** Not open yet: `start` opens it, `close` closes it. */
   readonly store: Store
@@ -22,6 +25,8 @@ export interface SessionManagerOptions extends RetentionOptions {
   readonly recoveryAttempts?: number | undefined
   /** Milliseconds before its second attempt, twice as long before each further one; 500 when nothing is said. */
   readonly recoveryDelayMs?: number | undefined
+  /** Milliseconds that a run on its last attempt goes on before the next such run does; 5,000 when nothing is said. */
+  readonly recoveryTrialMs?: number | undefined
   /** Sessions may only work below this directory. */
   readonly workingDirRoot?: string | undefined
   /** Where sessions work that name no directory; without it where the process works. */
@@ -47,12 +52,14 @@ export function surroundingsOf(
   fleet: StoredLog,
   phase: () => ManagerPhase,
 ): SharedSurroundings {
+  const attempts = options.recoveryAttempts ?? 3
   return {
     store: options.store,
     agents: options.agents,
     slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
-    turnstile: new Turnstile(),
-    cutByStore: new Set(),
+    turnstile: new Turnstile(takeUpGapMs),
+    trials: new Turnstile(options.recoveryTrialMs ?? 5000),
+    departures: new Departures(attempts),
     workingDir: options.workingDir,
     ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
     fleet,
@@ -63,7 +70,7 @@ export function surroundingsOf(
     },
     recovery: {
       recovery: options.recovery ?? 'resume',
-      attempts: options.recoveryAttempts ?? 3,
+      attempts,
       delayMs: options.recoveryDelayMs ?? 500,
     },
     isDraining: () => phase() !== 'ready',

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { Run } from '../../src/protocol/protocol.ts'
+import { Run, SessionSummary } from '../../src/protocol/protocol.ts'
 import { sh } from '../runtime/tool-bench.ts'
 import { Client } from '../server/client.ts'
 import { all, blocksOf, eventsOf, until } from '../server/frames.ts'
@@ -98,16 +98,19 @@ describe('A detached run whose server is killed', () => {
     expect([at.effects(), await resultsIn(client, at.id)]).toEqual([3, ['ended\n']])
   })
 
-  test('waits for its task again, which goes on', async () => {
+  test('waits for its task again, which goes on, and has used up no attempt itself', async () => {
     const it = team({
       root: { agent: { sub_agents: ['worker'] }, turns: [[transfers('worker', 'work')], last] },
       worker: { agent: { toolsets: [{ type: 'shell' }] }, turns: [[sh(slow)], [{ text: 'worked' }]] },
     })
     await using at = await site(it)
     const client = await at.next('SIGKILL')
-    expect(await ended(client, at.id)).toMatchObject({ status: 'completed', attempt: 2 })
+    expect(await ended(client, at.id)).toMatchObject({ status: 'completed', attempt: 1 })
     expect([at.effects(), await resultsIn(client, at.id)]).toEqual([1, [unknown, 'worked']])
-    expect((await client.call('listChildren', { params: { id: at.id } })).body).toHaveLength(1)
+    const [task, ...others] = SessionSummary.array().parse(
+      (await client.call('listChildren', { params: { id: at.id } })).body,
+    )
+    expect([others, await ended(client, task?.id ?? '')]).toMatchObject([[], { attempt: 2 }])
   })
 
   test.each([

@@ -116,7 +116,7 @@ describe('the log, its recorder and a SQLite file', () => {
       await process.end()
     })
     await fc.assert(run, { numRuns: 500, examples })
-  }, 120_000)
+  }, 600_000)
 })
 
 async function carryOut(process: LogProcess, step: Exclude<Step, { do: 'crash' }>): Promise<void> {

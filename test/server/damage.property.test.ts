@@ -30,7 +30,7 @@ describe('A server over a database in which texts are damaged at random', () => 
 
   it.each(Array.from({ length: rounds }, (_, place) => seed + place))(
     'starts, answers every question, and shows every other session as it was: seed %d',
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async (number) => {
       const random = new Random(number)
       const path = house.copy()

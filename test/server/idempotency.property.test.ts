@@ -30,7 +30,7 @@ describe('A client whose requests are doubled, delayed and lost', () => {
 
   it.each(Array.from({ length: scripts }, (_, place) => seed + place))(
     'finds what a client without trouble finds when it repeats them with their keys: seed %d (M5)',
-    { timeout: 120_000 },
+    { timeout: 600_000 },
     async (number) => {
       const clean = await cleanRun(number)
       const { state, proxy, restarts } = await troubledRun(number)

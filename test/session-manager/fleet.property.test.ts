@@ -61,4 +61,4 @@ it('shows whoever has a snapshot and the tail what a snapshot shows, whatever ha
     ),
     { numRuns: Number(process.env.RUNS ?? 100), seed },
   )
-}, 120_000)
+}, 600_000)

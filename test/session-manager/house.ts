@@ -82,6 +82,7 @@ export async function build(real: Store, options: Options = {}): Promise<House> 
   const manager = new SessionManager({
     recovery: 'interrupt',
     recoveryDelayMs: 0,
+    recoveryTrialMs: 0,
     ...more,
     store,
     agents,

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createStoredLog } from '../../src/event-log/event-log.ts'
 import { SessionMap } from '../../src/session-manager/directory/session-map.ts'
+import { Departures } from '../../src/session-manager/runs/departures.ts'
 import { RunSlots } from '../../src/session-manager/runs/run-slots.ts'
 import { Turnstile } from '../../src/session-manager/runs/turnstile.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
@@ -251,8 +252,9 @@ describe.each(backends)('recovery over $over', (backend) => {
       store: built.store,
       agents: built.agents,
       slots: new RunSlots(1),
-      turnstile: new Turnstile(),
-      cutByStore: new Set(),
+      turnstile: new Turnstile(0),
+      trials: new Turnstile(0),
+      departures: new Departures(3),
       workingDir: undefined,
       ring,
       fleet: createStoredLog({
@@ -293,8 +295,9 @@ describe.each(backends)('recovery over $over', (backend) => {
       store: built.store,
       agents: built.agents,
       slots: new RunSlots(9),
-      turnstile: new Turnstile(),
-      cutByStore: new Set(),
+      turnstile: new Turnstile(0),
+      trials: new Turnstile(0),
+      departures: new Departures(3),
       workingDir: undefined,
       ring: { events: 4, bytes: 1024 },
       fleet: createStoredLog({

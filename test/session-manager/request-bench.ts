@@ -2,6 +2,7 @@ import { onTestFinished } from 'vitest'
 import { ForeignEvent, parseFrames, type Request } from '../../src/protocol/protocol.ts'
 import type { Answer, Question } from '../../src/runtime/runtime.ts'
 import { fleetLog } from '../../src/session-manager/fleet/fleet-view.ts'
+import { Departures } from '../../src/session-manager/runs/departures.ts'
 import { RunSlots } from '../../src/session-manager/runs/run-slots.ts'
 import { Turnstile } from '../../src/session-manager/runs/turnstile.ts'
 import { SessionState } from '../../src/session-manager/state/session-state.ts'
@@ -34,8 +35,9 @@ export class RequestBench {
       store,
       agents: new TestAgents({}),
       slots: new RunSlots(1),
-      turnstile: new Turnstile(),
-      cutByStore: new Set(),
+      turnstile: new Turnstile(0),
+      trials: new Turnstile(0),
+      departures: new Departures(3),
       workingDir: undefined,
       fleet: fleetLog(store),
       ring: { events: 1024, bytes: 1024 * 1024 },

@@ -369,8 +369,10 @@ class Restart extends Step {
   protected async carryOut(model: Model, real: Real): Promise<void> {
     real.house = await real.house[this.#how]()
     real.run = undefined
-    if (model.isRunning && model.recovers && (this.#how === 'restart' || model.attempt < attempts)) {
-      if (this.#how === 'crash') model.attempt += 1
+    // The death of a process counts for runs that did something.
+    const counts = this.#how === 'crash' && model.asked.length === 0
+    if (model.isRunning && model.recovers && (!counts || model.attempt < attempts)) {
+      if (counts) model.attempt += 1
       return
     }
     if (model.isRunning) hold(model, ['steer', 'followup'], 'restart')

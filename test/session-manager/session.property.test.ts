@@ -67,7 +67,7 @@ it.each(recoveries)(
       { numRuns: Number(process.env.RUNS ?? 500), seed },
     )
   },
-  120_000,
+  600_000,
 )
 
 it.each(recoveries)(
@@ -86,5 +86,5 @@ it.each(recoveries)(
       { numRuns: Number(process.env.RUNS ?? 500), seed },
     )
   },
-  120_000,
+  600_000,
 )

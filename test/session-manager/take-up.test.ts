@@ -1,9 +1,9 @@
-import { describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { SessionManager } from '../../src/session-manager/session-manager.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import { FaultStore } from './fault-store.ts'
-import { build, codeOf, eventsOf, type House, patience, readLog, running } from './house.ts'
-import { Puppet, runtimeOf, TestAgents } from './test-agents.ts'
+import { build, codeOf, eventsOf, follow, type House, patience, readLog, running } from './house.ts'
+import { approval, Puppet, runtimeOf, TestAgents } from './test-agents.ts'
 
 const messages = [{ content: 'x' }]
 /** So long that nothing goes on by itself. */
@@ -110,6 +110,41 @@ describe('An attempt', () => {
     ])
   })
 
+  it('is not used up while the run only waits for a person, however often the process dies', async () => {
+    let built = await open({ recoveryAttempts: 2 })
+    const { id, run } = await running(built)
+    const question = approval('write')
+    void run.ask(question).catch(() => {})
+    await follow(built.manager, id, 'request_opened')
+    for (let n = 0; n < 4; n++) {
+      built = await built.crash()
+      void (await built.puppet.next()).ask(question).catch(() => {})
+    }
+    expect(await causesOf(built, id)).toEqual(Array.from({ length: 4 }, () => [1, 'crash']))
+    expect(await built.manager.getRequests(id)).toMatchObject([{ state: 'open' }])
+  })
+
+  it('counts anew once the run has gone on for ten minutes', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] })
+    onTestFinished(() => void vi.useRealTimers())
+    let built = await open({ recoveryAttempts: 2 })
+    const { id, ...first } = await running(built)
+    let run = first.run
+    for (const minutes of [11, 10, 9]) {
+      vi.setSystemTime(Date.now() + minutes * 60_000)
+      const { last_event_seq } = await built.manager.getSessionSnapshot(id)
+      await run.answer(`after ${minutes} minutes`)
+      await follow(built.manager, id, 'message_added', last_event_seq)
+      built = await built.crash()
+      if (minutes > 9) run = await built.puppet.next()
+    }
+    expect(await causesOf(built, id)).toEqual([
+      [2, 'crash'],
+      [2, 'crash'],
+    ])
+    expect(await runOf(built, id)).toMatchObject({ status: 'failed', error: { code: 'attempts_exhausted' } })
+  })
+
   it('is not used up by a store that takes nothing, however often', async () => {
     const built = await open({ recoveryAttempts: 2 })
     const { store, puppet } = built
@@ -127,6 +162,54 @@ describe('An attempt', () => {
     expect(await causesOf(built, id)).toEqual(Array.from({ length: 4 }, () => [1, 'store_failure']))
     await run.end()
     expect(await built.manager.waitStopped(id, patience)).toBe(true)
+  })
+})
+
+describe('Runs on their last attempt', () => {
+  it('go on one at a time, so that one that ends the process ends no other (M6)', async () => {
+    const options = { recoveryAttempts: 2, recoveryTrialMs: never }
+    let built = await open(options)
+    const ids: string[] = []
+    for (let n = 0; n < 3; n++) ids.push((await running(built)).id)
+    const failed: string[] = []
+    while (failed.length < ids.length) {
+      built = await built.crash()
+      expect(built.taken).toMatchObject({ resumed: ids.length - failed.length })
+      const { context } = await built.puppet.next()
+      const waiting = ids.filter((id) => id !== context.conversation && !failed.includes(id))
+      for (const id of waiting) {
+        const { message, ends_when } = await built.manager.explainSession(id)
+        expect([message, ends_when[0]?.code]).toEqual([expect.stringContaining('one at a time'), 'retry'])
+      }
+      expect(built.puppet.active.size).toBe(1)
+      failed.push(context.conversation)
+    }
+    expect((await built.crash()).taken).toMatchObject({ resumed: 0, exhausted: [failed.at(-1)] })
+  })
+
+  it('keep it when the process dies later, but for the one that had gone on last', async () => {
+    const built = await open({ recoveryAttempts: 2 })
+    for (let n = 0; n < 3; n++) await running(built)
+    const next = await built.crash()
+    const order = [await next.puppet.next(), await next.puppet.next(), await next.puppet.next()]
+    const [first, second, third] = order.map(({ context }) => context.conversation)
+    const last = await next.crash()
+    expect(last.taken).toMatchObject({ resumed: 2, exhausted: [third] })
+    const causes = await Promise.all([first, second].map((id = '') => causesOf(last, id)))
+    const attempt = [2, 'crash']
+    expect(causes).toEqual([
+      [attempt, attempt],
+      [attempt, attempt],
+    ])
+  })
+
+  it('do not wait for one that has ended', async () => {
+    const built = await open({ recoveryAttempts: 2, recoveryTrialMs: never })
+    for (let n = 0; n < 2; n++) await running(built)
+    const next = await built.crash()
+    await (await next.puppet.next()).end()
+    await (await next.puppet.next()).end()
+    expect(next.puppet.active.size).toBe(0)
   })
 })
 

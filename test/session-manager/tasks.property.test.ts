@@ -30,5 +30,5 @@ it.each(weathers.flatMap((one) => recoveries.map((recovery) => ({ ...one, recove
       { numRuns: Number(process.env.RUNS ?? 150), seed },
     )
   },
-  120_000,
+  600_000,
 )

@@ -117,7 +117,7 @@ function view(store: Store, ids: readonly string[], source: string) {
 }
 
 it('leaves the same behind on disk as in memory, also after reopening (S1, S2, S3, S4, S5)', {
-  timeout: 120_000,
+  timeout: 600_000,
 }, async () => {
   const path = join(tempDir(), 'test.db')
   const inMemory = createMemoryStore()

@@ -97,7 +97,8 @@ export class SessionMap {
 
   /** Loads the sessions whose stored run nobody drives: that takes the run up. */
   async takeUp(): Promise<readonly LiveSession[]> {
-    return this.load(this.#around.store.unfinishedRuns().map(({ session_id }) => session_id))
+    const { store, departures } = this.#around
+    return this.load(departures.inOrder(store.unfinishedRuns()).map(({ session_id }) => session_id))
   }
 
   /** Loads many sessions, one after another, so that everybody else goes on meanwhile; none once the process is about to end. */

@@ -128,7 +128,7 @@ export class ActiveRun {
   /** Records that it goes on in this one: from now on the death of the process counts. */
   goOn(): Run {
     const { handed_over: _, ...state } = this.#state
-    this.#state = state
+    this.#state = { ...state, went_on_at: new Date().toISOString() }
     return this.#state
   }
 

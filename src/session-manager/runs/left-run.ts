@@ -1,11 +1,4 @@
-import {
-  type ForeignEvent,
-  type Recovery,
-  type RecoveryCause,
-  Refusal,
-  Request,
-  type Run,
-} from '../../protocol/protocol.ts'
+import { type ForeignEvent, type Recovery, Refusal, Request, type Run } from '../../protocol/protocol.ts'
 import { type Resumption, unknownEffect } from '../../runtime/runtime.ts'
 import type { SessionRecord } from '../../store/store.ts'
 import { applyRules } from '../inputs/queue-rules.ts'
@@ -15,6 +8,7 @@ import { interrupted } from '../state/transcript.ts'
 import { tellLeftTasks } from '../tasks/left-tasks.ts'
 import { unlessDamaged } from '../unless-damaged.ts'
 import { endedRun } from './active-run.ts'
+import type { Departure } from './departures.ts'
 import { EndsBelow } from './ends-below.ts'
 import type { OpenCalls } from './open-calls.ts'
 import { rollBack, toolsRun } from './rollback.ts'
@@ -23,9 +17,27 @@ import { type RunPast, runPast } from './run-past.ts'
 /** What becomes of a run that is stored as running although nothing drives it: the process that did is gone. */
 export type Fate = 'resume' | 'ask' | Ending
 
-type Around = Pick<SessionState['around'], 'store' | 'recovery'>
+type Around = Pick<SessionState['around'], 'store' | 'recovery' | 'departures'>
 
 type Ending = 'interrupted' | 'canceled' | 'exhausted'
+
+/** A run that a former process has left, and what is stored of it. */
+export interface LeftRun {
+  readonly run: Run
+  readonly past: RunPast
+  /** All that its session has ever asked. */
+  readonly requests: readonly Request[]
+}
+
+/** Reads all that is needed, before anything is told: whoever finds damage here must have told nothing. */
+export function readLeftRun(state: SessionState, run: Run): LeftRun {
+  return { run, requests: state.around.store.requests(state.id, 'all'), past: runPast(state, run) }
+}
+
+/** Open, as they were when the process that asked was gone. */
+export function isOpen({ state }: Request): boolean {
+  return state === 'open'
+}
 
 /** How a server treats runs that a former process left, unless their session says otherwise. */
 export interface RecoveryPolicy {
@@ -37,23 +49,14 @@ export interface RecoveryPolicy {
 }
 
 /**
- * Why a run was left. A store that takes nothing is no fault of the run, and a process that ends before it has gone on with it
- * was not ended by it: only the death of a process that went on with it counts.
- */
-export function causeOf(run: Run, cutByStore: ReadonlySet<string>): RecoveryCause {
-  if (run.handed_over === true) return 'handover'
-  return cutByStore.has(run.run_id) ? 'store_failure' : 'crash'
-}
-
-/**
  * A stop that somebody was promised is carried out, and so is what a person has decided; a run whose reader is gone would be
  * one that nobody can see.
  */
-export function fateOf(run: Run, cause: RecoveryCause, record: SessionRecord, around: Around): Fate {
-  const { store, recovery: policy } = around
+export function fateOf(run: Run, departure: Departure, record: SessionRecord, around: Around): Fate {
+  const { store, recovery: policy, departures } = around
   if (run.canceled !== undefined) return 'canceled'
   if (!isTakenUp(run, record, policy) || isDeclined(run, store)) return 'interrupted'
-  if (cause === 'crash' && (run.attempt ?? 1) >= policy.attempts) return 'exhausted'
+  if (departures.isExhausted(departure)) return 'exhausted'
   return (record.recovery ?? policy.recovery) === 'ask' ? 'ask' : 'resume'
 }
 
@@ -76,14 +79,11 @@ export function isTakenUp(run: Run, record: SessionRecord, { recovery }: Recover
  * the tasks that worked for it, which end in their own logs too. Its queue is held, but for a stop, which says itself what waits.
  * A run that was to be rolled back is.
  */
-export function endLeftRun(state: SessionState, run: Run, ending: Ending): Run {
-  const { recorder, around, id } = state
+export function endLeftRun(state: SessionState, { run, past, requests }: LeftRun, ending: Ending): Run {
+  const { recorder } = state
   const { run_id, agent_name } = run
-  // Read first: whoever finds damage here must have told nothing.
-  const requests = around.store.requests(id, 'open')
-  const past = runPast(state, run)
   state.tally.recount()
-  for (const open of requests) {
+  for (const open of requests.filter(isOpen)) {
     const request = settled(open, 'expired', 'restart')
     recorder.save({ kind: 'request.put', request })
     recorder.event({ type: 'request_settled', request, decider: 'restart' }, run_id)
@@ -129,12 +129,9 @@ const endings = {
  * Records that a run goes on in this process, in a new attempt: the answer that it was writing becomes an item, and a
  * message of its own follows. Answers the run as it stands now, and what it had done.
  */
-export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): TakenUp {
+export function takeUp(state: SessionState, { run, past, requests }: LeftRun, { cause, attempt }: Departure): TakenUp {
   const { recorder, log } = state
-  const { run_id, agent_name, attempt = 1 } = run
-  // Read first: whoever finds damage here must have told nothing.
-  const requests = state.around.store.requests(state.id, 'all')
-  const past = runPast(state, run)
+  const { run_id, agent_name } = run
   state.tally.recount()
   const to_seq = log.head
   const endsBelow = new EndsBelow(past.below)
@@ -144,12 +141,12 @@ export function takeUp(state: SessionState, run: Run, cause: RecoveryCause): Tak
   )
   const message_id = closePartial(state, run, past)
   // Until it has gone on here, the next process has it from the one before.
-  const now = { ...run, attempt: cause === 'crash' ? attempt + 1 : attempt, handed_over: true }
+  const now = { ...run, attempt, handed_over: true }
   recorder.event(
     {
       type: 'run_recovered',
       agent_name,
-      attempt: now.attempt,
+      attempt,
       cause,
       from_seq: past.fromSeq,
       to_seq,

@@ -34,6 +34,16 @@ export class OpenCalls {
     }
   }
 
+  /** Some carry something out, but for those that ask a person, and those that wait for a task. */
+  areAtWork(asking: ReadonlySet<string>): boolean {
+    return [...this.#calls].some(([id, call]) => isOpen(call) && !isTask(call) && !asking.has(id))
+  }
+
+  /** A task is waited for. */
+  get waitForTasks(): boolean {
+    return [...this.#calls.values()].some((call) => isOpen(call) && isTask(call))
+  }
+
   /**
    * When the run comes to none of them any more. A conversation without their results reads as if they had done nothing, and
    * a model would make them again.
@@ -47,4 +57,12 @@ export class OpenCalls {
     }
     this.#calls.clear()
   }
+}
+
+function isOpen({ result }: OpenCall): boolean {
+  return result === undefined
+}
+
+function isTask({ tool }: OpenCall): boolean {
+  return tool.category === 'transfer'
 }

@@ -22,7 +22,7 @@ interface Conditions {
   /** A person must want it. */
   readonly asks: boolean
   readonly cause: RecoveryCause
-  /** It is a task: it comes after the run that waits for it, if there is one, and needs no slot that others wait for. */
+  /** It is a task: it comes with the run that waits for it, if there is one, and needs no slot that others wait for. */
   readonly isTask: boolean
   lease(): Promise<RuntimeLease>
 }
@@ -30,11 +30,15 @@ interface Conditions {
 /** Waits until a run may go on that its former process has left, then gets its agent. */
 export async function readyAgain(state: SessionState, run: ActiveRun, conditions: Conditions): Promise<RuntimeLease> {
   const { asks, cause, isTask, lease } = conditions
-  const { turnstile, recovery } = state.around
+  const { turnstile, trials, departures, recovery } = state.around
   const { signal, activity } = run
   if (cause !== 'handover') await pause(run, delayOf(run.state, recovery.delayMs))
   if (asks) await ask(state, run, cause)
   if (!isTask) {
+    if (departures.isLast(run.state)) {
+      activity.recover('trial')
+      await trials.pass(signal)
+    }
     activity.recover('slot')
     await takeSlot(state, run)
   }

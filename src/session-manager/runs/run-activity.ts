@@ -15,8 +15,11 @@ export interface Doing {
 /** A run that is taken up again, and does not go on yet. */
 export interface Recovering {
   readonly since: Moment
-  /** Some time to pass, a slot to be free, its turn among all that are taken up, its agent to be opened. */
-  readonly waitsFor: 'pause' | 'slot' | 'turn' | 'agent'
+  /**
+   * Some time to pass, a slot to be free, its turn among those on their last attempt, or among all that are taken up, its agent
+   * to be opened.
+   */
+  readonly waitsFor: 'pause' | 'slot' | 'trial' | 'turn' | 'agent'
   /** When the time has passed, in RFC 3339. */
   readonly until?: string | undefined
 }

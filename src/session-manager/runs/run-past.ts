@@ -20,6 +20,8 @@ import { OpenCalls } from './open-calls.ts'
 export interface RunPast extends Resumption {
   /** The answer that it was writing: the deltas since its last complete message. */
   readonly partial: Message | undefined
+  /** When the log has told something last, in RFC 3339. */
+  readonly lastTold: string
   /** Where the log goes on after the last complete message of the run, or its beginning. */
   readonly fromSeq: number
   /** Requests whose answer the run has acted on. */
@@ -63,6 +65,8 @@ class Past {
   readonly #openCalls = new OpenCalls()
   readonly #used = new Set<string>()
   readonly #mark: string
+  /** The last event of the log. */
+  #last: string | undefined
   /** Of the answer that may have been cut, as they stand in the log. */
   #pieces: string[] = []
   #calls = 0
@@ -86,6 +90,7 @@ class Past {
     this.#pieces = []
     return {
       partial: this.#transcript.partial,
+      lastTold: this.#last === undefined ? this.#run.started_at : textOf(parsed(this.#last).timestamp),
       fromSeq: this.#fromSeq,
       calls: this.#calls,
       extended: this.#extended,
@@ -101,6 +106,7 @@ class Past {
 
   /** Parses only what it must: a run may have told a million events, and nobody is answered meanwhile. */
   read(seq: number, json: string): void {
+    this.#last = json
     if (!pieces.has(typeOf(json))) this.#note(seq, parsed(json))
     // A quote inside a text is escaped, so this is the key.
     else if (json.includes(this.#mark)) this.#pieces.push(json)

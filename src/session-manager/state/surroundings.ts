@@ -2,6 +2,7 @@ import type { StoredLog } from '../../event-log/event-log.ts'
 import type { Agents } from '../../runtime/runtime.ts'
 import type { SessionRecord, Store } from '../../store/store.ts'
 import type { LiveSession } from '../live-session.ts'
+import type { Departures } from '../runs/departures.ts'
 import type { RecoveryPolicy } from '../runs/left-run.ts'
 import type { RunSlots } from '../runs/run-slots.ts'
 import type { RunLimits } from '../runs/run-watch.ts'
@@ -20,8 +21,10 @@ export interface Surroundings {
   readonly slots: RunSlots
   /** Where runs that go on after their process has left them wait for their turn. */
   readonly turnstile: Turnstile
-  /** Runs that this process could not go on with because nothing could be committed, until they are taken up again. */
-  readonly cutByStore: Set<string>
+  /** Where those pass before that which are on their last attempt: one that ends its process shall end no other run. */
+  readonly trials: Turnstile
+  /** How runs were left that nothing drives. */
+  readonly departures: Departures
   /** Where sessions work that name no directory. */
   readonly workingDir: string | undefined
   readonly ring: { readonly events: number; readonly bytes: number }

@@ -203,6 +203,11 @@ const recoveries: Readonly<Record<Recovering['waitsFor'], { message(facts: Case)
       message: () => 'and cannot go on yet: as many go on as the server allows',
       end: () => comes('free_slot', 'another run has ended'),
     },
+    trial: {
+      message: () =>
+        'its last, and waits for its turn: such runs go on one at a time, since one may end the process again',
+      end: () => comes('retry', 'the run goes on'),
+    },
     turn: {
       message: () => 'and waits for its turn among all that go on',
       end: () => comes('retry', 'the run goes on'),
