@@ -143,6 +143,23 @@ describe.each(backends)('inputs over $over', (backend) => {
     await run.left
   })
 
+  it('says of what does not fit where it stands, how many wait and how many can', async () => {
+    const built = await house()
+    const { manager } = built
+    const { id, run } = await running(built)
+    await manager.steerSession(id, say('a', 'b', 'c', 'd'))
+    const message = 'there is no room for 2: 4 wait, and 5 can'
+    await expect(manager.steerSession(id, say('e', 'f'))).rejects.toMatchObject({
+      details: [{ path: 'body.messages', message }],
+    })
+    await manager.steerSession(id, say('e'))
+    await manager.followUpSession(id, say('f'))
+    const promoted = manager.updateInput(id, (await manager.getInputs(id)).at(-1)?.id ?? '', { kind: 'steer' })
+    await expect(promoted).rejects.toMatchObject({ details: [{ path: 'body.kind' }] })
+    await manager.cancelRun(id, stop, { waitMs: patience })
+    await run.left
+  })
+
   it('stops a run, records who and why, and says so as often as it is asked', async () => {
     const built = await house()
     const { manager } = built

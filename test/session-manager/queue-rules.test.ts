@@ -151,6 +151,8 @@ describe.each(backends)('what becomes of what waits, over $over', (backend) => {
     await manager.updateInput(id, a ?? '', { held: true })
     expect((await manager.cancelInput(id, s ?? '')).state).toBe('cancelled')
     await expect(manager.cancelInput(id, s ?? '')).rejects.toThrow('The input was cancelled')
+    const details = [{ path: 'params.input_id', message: 'The input was cancelled' }]
+    await expect(manager.updateInput(id, s ?? '', {})).rejects.toMatchObject({ code: 'input_settled', details })
     expect(await codeOf(manager.updateInput(id, a ?? '', { before: b ?? '' }))).toBe('invalid_request')
     expect(run.steering()).toEqual(['b'])
     expect(run.followUp()).toBe('C')
@@ -182,6 +184,29 @@ describe.each(backends)('what becomes of what waits, over $over', (backend) => {
       ],
       [[a, 'held']],
     ])
+    await run.end()
+  })
+
+  it('tells nothing of a change that changes nothing', async () => {
+    const built = await house()
+    const { manager } = built
+    const { id, run } = await running(built)
+    await manager.followUpSession(id, say('a', 'b'))
+    const [a, b] = await manager.getInputs(id)
+    const { last_event_seq } = await manager.getSessionSnapshot(id)
+    const [first, last] = [a?.id ?? '', b?.id ?? '']
+    const nothing = [
+      {},
+      { kind: 'followup' },
+      { held: false },
+      { message: { content: 'a' } },
+      { before: last },
+    ] as const
+    for (const change of nothing) expect(await manager.updateInput(id, first, change)).toEqual(a)
+    expect(await manager.updateInput(id, last, { before: '' })).toEqual(b)
+    const held = await manager.updateInput(id, last, { held: true })
+    expect(await manager.updateInput(id, last, { held: true })).toEqual(held)
+    expect(eventsOf(await readLog(manager, id, last_event_seq), 'input_updated')).toMatchObject([{ input: held }])
     await run.end()
   })
 

@@ -140,6 +140,39 @@ describe.each(backends)('requests over $over', (backend) => {
     await run.end()
   })
 
+  it('keeps nothing of what was entered into a form that is not accepted', async () => {
+    const built = await house()
+    const { manager } = built
+    const { id, run } = await running(built)
+    const asked = run.ask(elicitation('name?'))
+    const [request] = await manager.getRequests(id)
+    const body = { action: 'decline', content: { name: 7 } } as const
+    expect((await manager.answerRequest(id, request?.id ?? '', body)).answer).toEqual({ action: 'decline' })
+    expect(await asked).toEqual({ action: 'decline' })
+    await run.end()
+  })
+
+  it('names the key of the body that has the id of what was answered before', async () => {
+    const built = await house()
+    const { manager } = built
+    const { id, run } = await running(built)
+    void run.ask(approval('a'))
+    void run.ask(elicitation('name?'))
+    const [asked, form] = await manager.getRequests(id)
+    await manager.resumeSession(id, approve)
+    await manager.resumeElicitation(id, { action: 'cancel' })
+    const paths = await Promise.all(
+      [
+        manager.resumeSession(id, { ...approve, request_id: asked?.id }),
+        manager.resumeSession(id, { ...approve, tool_call_id: 'a' }),
+        manager.resumeElicitation(id, { action: 'cancel', request_id: form?.id }),
+        manager.resumeElicitation(id, { action: 'cancel', elicitation_id: form?.id }),
+      ].map(async (call) => (await refusal(call)).details?.[0]?.path),
+    )
+    expect(paths).toEqual(['body.request_id', 'body.tool_call_id', 'body.request_id', 'body.elicitation_id'])
+    await run.end()
+  })
+
   it('expires what a tool call has left open that has ended, and tells who comes late (M3)', async () => {
     const built = await house()
     const { manager } = built

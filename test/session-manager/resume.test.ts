@@ -281,6 +281,37 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     },
   )
 
+  it('waits with the same question when the process dies again before anybody has answered (M3)', async () => {
+    const built = await resuming()
+    const { id } = await built.manager.createSession({ recovery: 'ask', request_deadline: '1h' })
+    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
+    await built.puppet.next()
+    const next = await built.crash()
+    await follow(next.manager, id, 'request_opened')
+    const asked = await next.manager.getRequests(id)
+    const last = await next.crash()
+    expect(await last.manager.getRequests(id)).toEqual(asked)
+    await last.manager.answerRequest(id, asked[0]?.id ?? '', { confirmation: 'approve' })
+    await (await last.puppet.next()).end()
+    expect(await endOf(last, id, run.run_id)).toMatchObject({ stops: ['normal'] })
+    const all = (await last.manager.findSessionRequests(id, { state: 'all', limit: 9 })).entries
+    expect(all).toMatchObject([{ id: asked[0]?.id, state: 'answered', decider: 'client' }])
+  })
+
+  it('asks no more whether it shall go on when the session wants that it does', async () => {
+    const built = await resuming()
+    const { id } = await built.manager.createSession({ recovery: 'ask' })
+    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
+    await built.puppet.next()
+    const next = await built.crash()
+    await follow(next.manager, id, 'request_opened')
+    await next.manager.setSessionRecovery(id, 'resume')
+    const last = await next.crash()
+    expect(await last.manager.getRequests(id)).toEqual([])
+    await (await last.puppet.next()).end()
+    expect(await endOf(last, id, run.run_id)).toMatchObject({ stops: ['normal'] })
+  })
+
   it('is not asked about again when a person has said no and the process dies before the run has ended (M3)', async () => {
     const built = await resuming()
     const { id } = await built.manager.createSession({ recovery: 'ask' })

@@ -15,7 +15,7 @@ import {
   typesOf,
   useStore,
 } from './house.ts'
-import { choice, echo, Puppet } from './test-agents.ts'
+import { choice, echo, Puppet, runtimeOf } from './test-agents.ts'
 
 const usage = { input_tokens: 3, output_tokens: 5, cached_input_tokens: 2, cached_write_tokens: 1 }
 const never = new AbortController().signal
@@ -356,6 +356,47 @@ describe.each(backends)('runs over $over', (backend) => {
     expect(run.context.history.at(-1)?.message?.message.content).toBe('wanted')
     await run.end()
     expect((await manager.getQueue(held)).followup.depth).toBe(1)
+  })
+
+  it('gives the slot of a start from the queue to a run of the same session that is ready before it', async () => {
+    const first = await house()
+    const id = await rested(first)
+    const { manager, agents, puppet } = await first.crash({ maxConcurrentRuns: 1 })
+    const ready = Promise.withResolvers<void>()
+    agents.loading = ready.promise
+    await manager.followUpSession(id, [{ content: 'waits' }])
+    await expect.poll(async () => (await manager.explainSession(id)).reason).toBe('opening_agent')
+    await manager.attachRuntime(id, runtimeOf('root', puppet))
+    await manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'now' }] })
+    const run = await puppet.next()
+    ready.resolve()
+    expect(run.followUp()).toBe('waits')
+    const { id: late } = await manager.createSession()
+    const start = () => codeOf(manager.runSession(late, { source: 'hand' }, { messages: [{ content: 'x' }] }))
+    expect(await start()).toBe('too_many_runs')
+    await run.end()
+    await manager.waitStopped(id, patience)
+    expect(await start()).toBeUndefined()
+    await (await puppet.next()).end()
+  })
+
+  it('gives a slot back as soon as a start from the queue is stopped, though its agent is still being opened', async () => {
+    const first = await house()
+    const id = await rested(first)
+    const { manager, agents, puppet } = await first.crash({ maxConcurrentRuns: 1 })
+    const [loaded, ready] = [agents.loading, Promise.withResolvers<void>()]
+    agents.loading = ready.promise
+    await manager.followUpSession(id, [{ content: 'waits' }])
+    await expect.poll(async () => (await manager.explainSession(id)).reason).toBe('opening_agent')
+    agents.loading = loaded
+    await manager.cancelRun(id, { by: 'test' }, { waitMs: patience })
+    const { id: other } = await manager.createSession()
+    await manager.runSession(other, { source: 'hand' }, { messages: [{ content: 'x' }] })
+    const run = await puppet.next()
+    ready.resolve()
+    await run.end()
+    await manager.waitStopped(other, patience)
+    expect(await manager.getInputs(id)).toMatchObject([{ state: 'held', held_by: 'stop' }])
   })
 
   it('tells the end of a run only once it is committed', async () => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import {
   type HeldBy,
   type InputChange,
@@ -47,7 +48,7 @@ export class InputQueue {
 
   /** Adds a whole list, or refuses it: `steer_queue_full`, `followup_queue_full`. */
   add(kind: InputKind, messages: readonly InputMessage[], options: InputOptions = {}): readonly InputRecord[] {
-    this.#needRoom(kind, messages.length)
+    this.#needRoom(kind, messages.length, 'body.messages')
     const created_at = new Date().toISOString()
     return messages.map((message) => {
       const place = this.#placeBefore(kind, undefined)
@@ -72,24 +73,17 @@ export class InputQueue {
   }
 
   /** Changes what waits. Refuses, before anything is changed, a place that is not there and a kind that has no room. */
-  update(found: InputRecord, { message, before, kind = found.kind, held }: InputChange): InputRecord {
+  update(found: InputRecord, change: InputChange): InputRecord {
+    const { before, kind = found.kind } = change
     const others = this.#waiting[kind].filter((input) => input !== found)
     const next = before === undefined || before === '' ? undefined : others.find(({ id }) => id === before)
     if (before !== undefined && before !== '' && next === undefined) throw noSuchPlace()
-    if (kind !== found.kind) this.#needRoom(kind, 1)
-    const { held_by, ...rest } = found
-    const state = held === undefined ? found.state : held ? 'held' : 'queued'
-    const by = state === 'queued' ? undefined : held === true ? 'client' : held_by
+    if (kind !== found.kind) this.#needRoom(kind, 1, 'body.kind')
+    const edited = withChange(found, change)
+    const moves = kind !== found.kind || (before !== undefined && next !== this.#nextOf(found))
+    if (!moves && isDeepStrictEqual(edited, found)) return found
     this.#remove(found)
-    const moves = before !== undefined || kind !== found.kind
-    const changed: InputRecord = {
-      ...rest,
-      kind,
-      state,
-      message: message ?? found.message,
-      place: moves ? this.#placeBefore(kind, next) : found.place,
-      ...(by === undefined ? {} : { held_by: by }),
-    }
+    const changed = moves ? { ...edited, place: this.#placeBefore(kind, next) } : edited
     this.#waiting[kind].push(changed)
     this.#waiting[kind].sort(byPlace)
     this.#tell('input_updated', changed)
@@ -160,9 +154,15 @@ export class InputQueue {
     }
   }
 
-  #needRoom(kind: InputKind, count: number): void {
-    if (this.#waiting[kind].length + count <= queueCapacity[kind]) return
-    throw new Refusal(kind === 'steer' ? 'steer_queue_full' : 'followup_queue_full', undefined, { retryAfter: 1 })
+  /** More than the queue can ever hold is refused in the same way: the details tell. */
+  #needRoom(kind: InputKind, count: number, path: string): void {
+    const [waiting, capacity] = [this.#waiting[kind].length, queueCapacity[kind]]
+    if (waiting + count <= capacity) return
+    const details = [{ path, message: `there is no room for ${count}: ${waiting} wait, and ${capacity} can` }]
+    throw new Refusal(kind === 'steer' ? 'steer_queue_full' : 'followup_queue_full', undefined, {
+      retryAfter: 1,
+      details,
+    })
   }
 
   /** A place right before another of that kind, or at the end. When there is no number between, all get new ones. */
@@ -177,6 +177,11 @@ export class InputQueue {
     if (between > before && between < after) return between
     this.#change([...waiting], (input) => ({ ...input, place: waiting.indexOf(input) + 1 }))
     return index + 0.5
+  }
+
+  #nextOf(input: InputRecord): InputRecord | undefined {
+    const waiting = this.#waiting[input.kind]
+    return waiting[waiting.indexOf(input) + 1]
   }
 
   #change(inputs: readonly InputRecord[], change: (input: InputRecord) => InputRecord): void {
@@ -203,6 +208,14 @@ export class InputQueue {
     const waiting = this.#waiting[input.kind]
     waiting.splice(waiting.indexOf(input), 1)
   }
+}
+
+/** An input that is changed where it stands. */
+function withChange({ held_by, ...input }: InputRecord, { message, kind, held }: InputChange): InputRecord {
+  const state = held === undefined ? input.state : held ? 'held' : 'queued'
+  const by = held === true ? 'client' : held_by
+  const own = { kind: kind ?? input.kind, message: message ?? input.message, state }
+  return { ...input, ...own, ...(state === 'queued' || by === undefined ? {} : { held_by: by }) }
 }
 
 function byPlace(a: InputRecord, b: InputRecord): number {

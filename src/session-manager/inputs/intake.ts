@@ -7,6 +7,7 @@ import type { RunPlan } from '../runs/run-plan.ts'
 import type { RunRequest, SessionRuns } from '../runs/session-runs.ts'
 import type { SessionState } from '../state/session-state.ts'
 import type { Gate } from './gate.ts'
+import { unheard } from './new-input.ts'
 
 /** What a client wants to be run or read, and what shall happen when the session is busy. */
 export interface IntakeRequest extends Omit<RunRequest, 'agent'> {
@@ -100,7 +101,8 @@ export class Intake {
     const run = how === 'steer' ? this.#control.current : undefined
     const wish = { agent: agent?.source, agent_name: agent?.name, model: model === '' ? undefined : model }
     const options = { sent_by: sentBy, ...(how === 'queue' && agent !== undefined ? wish : {}) }
-    const inputIds = queue.add(how === 'steer' ? 'steer' : 'followup', messages, options).map(({ id }) => id)
+    const added = queue.add(how === 'steer' ? 'steer' : 'followup', unheard(messages, this.#state), options)
+    const inputIds = added.map(({ id }) => id)
     const place = { session_id: this.#state.id, inputIds, since }
     if (run === undefined) return recorder.decided({ status: 'queued', ...place })
     return recorder.decided({ status: 'steered', ...place, run: run.state })

@@ -1,4 +1,7 @@
+import { isDeepStrictEqual } from 'node:util'
 import { type InputMessage, Refusal } from '../../protocol/protocol.ts'
+import type { SessionState } from '../state/session-state.ts'
+import { unanswered } from '../state/transcript.ts'
 
 /** What a run may begin with: each message is stored and told on its own, in one breath. */
 const mostMessages = 1000
@@ -15,4 +18,19 @@ export function newInput(messages: readonly InputMessage[]): readonly InputMessa
   if (found.length <= mostMessages) return found
   const message = `has ${found.length} new messages, and a run takes ${mostMessages} at most`
   throw new Refusal('invalid_request', `body.messages: ${message}`, { details: [{ path: 'body.messages', message }] })
+}
+
+/**
+ * The same against what the session holds: after a run that has said nothing, a history that is sent again has no assistant
+ * entry. When a list begins with all that users have said since the last answer, and goes on, only the rest is new.
+ */
+export function unheard(messages: readonly InputMessage[], state: SessionState): readonly InputMessage[] {
+  if (messages.length < 2) return messages
+  const heard = unanswered(state.transcript.items)
+  const isSentAgain = heard.length < messages.length && heard.every((said, index) => isSame(said, messages[index]))
+  return isSentAgain ? messages.slice(heard.length) : messages
+}
+
+function isSame(said: InputMessage, again: InputMessage | undefined): boolean {
+  return again?.content === said.content && isDeepStrictEqual(again.multi_content ?? [], said.multi_content ?? [])
 }

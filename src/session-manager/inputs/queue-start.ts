@@ -28,12 +28,18 @@ export interface Refused {
   readonly message: string
 }
 
+/** A start that is under way. */
+interface Start {
+  /** One of the server's runs is free for it. */
+  hasSlot: boolean
+}
+
 /** Starts a run with what waits in the queue of one session, as soon as one of the server's runs is free. */
 export class QueueStart {
   readonly #state: SessionState
   readonly #runs: QueueRuns
   /** The start that is under way; a stop takes it back. */
-  #pending: Promise<void> | undefined
+  #pending: Start | undefined
   #step: QueueStep = { waitsFor: 'slot', since: '' }
   #refused: Refused | undefined
 
@@ -58,18 +64,26 @@ export class QueueStart {
 
   start(): void {
     if (this.#runs.current !== undefined || this.isPending || !this.#mayStart) return
-    const start: Promise<void> = this.#start(() => this.#pending === start)
-      .catch((cause: unknown) => this.#state.around.onDefect(cause))
-      .finally(() => {
-        if (this.#pending === start) this.#pending = undefined
-      })
+    const start: Start = { hasSlot: false }
     this.#pending = start
     this.#refused = undefined
+    void this.#start(start)
+      .catch((cause: unknown) => this.#state.around.onDefect(cause))
+      .finally(() => this.#giveUp(start))
   }
 
   /** A start that has not begun yet does not begin any more. */
   takeBack(): void {
-    this.#pending = undefined
+    if (this.#pending !== undefined) this.#giveUp(this.#pending)
+  }
+
+  /** Another run of the session takes the place of the start that is under way, with its slot; not of one that has none yet. */
+  yieldSlot(): boolean {
+    const start = this.#pending
+    if (start?.hasSlot !== true) return false
+    start.hasSlot = false
+    this.#giveUp(start)
+    return true
   }
 
   /** Goes on with what waits when a run has ended. */
@@ -82,40 +96,38 @@ export class QueueStart {
     return this.#state.recorder.isOpen && !this.#state.around.isDraining()
   }
 
-  async #start(isWanted: () => boolean): Promise<void> {
+  async #start(start: Start): Promise<void> {
     const { slots } = this.#state.around
     this.#step = { waitsFor: 'slot', since: new Date().toISOString() }
     await slots.take()
+    start.hasSlot = true
     this.#step = { waitsFor: 'agent', since: new Date().toISOString() }
     for (;;) {
-      const wanted = this.#wanted(isWanted)
-      if (wanted === undefined) break
+      const wanted = this.#wanted(start)
+      if (wanted === undefined) return
       const lease = await this.#lease(wanted)
       // What waits may have been edited meanwhile.
-      if (lease !== undefined && isFor(this.#wanted(isWanted), wanted)) {
+      if (lease !== undefined && isFor(this.#wanted(start), wanted)) {
         this.#begin(lease, wanted)
+        start.hasSlot = false
         return
       }
       // In this breath, so that a run that ends while the lease is given back can start the queue.
-      if (this.#wanted(isWanted) === undefined) {
-        this.#giveUp(isWanted)
-        await lease?.release()
-        return
-      }
+      if (this.#wanted(start) === undefined) this.#giveUp(start)
       await lease?.release()
     }
-    this.#giveUp(isWanted)
   }
 
-  #giveUp(isWanted: () => boolean): void {
-    if (isWanted()) this.#pending = undefined
-    this.#state.around.slots.release()
+  #giveUp(start: Start): void {
+    if (this.#pending === start) this.#pending = undefined
+    if (start.hasSlot) this.#state.around.slots.release()
+    start.hasSlot = false
   }
 
   /** What the run shall begin with; nothing when there shall be none any more. */
-  #wanted(isWanted: () => boolean): InputRecord | undefined {
+  #wanted(start: Start): InputRecord | undefined {
     const { queue } = this.#state
-    if (!isWanted() || !this.#mayStart || this.#runs.current !== undefined) return undefined
+    if (this.#pending !== start || !this.#mayStart || this.#runs.current !== undefined) return undefined
     return queue.hasReady('steer') || queue.hasReady('followup') ? queue.first : undefined
   }
 

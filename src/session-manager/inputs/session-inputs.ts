@@ -116,7 +116,8 @@ export class SessionInputs {
   /** What waits no more is told when that is committed. */
   async #refuse(id: string): Promise<never> {
     await this.#state.recorder.settled()
-    throw new Refusal('input_settled', whatBecameOf(this.#settledInput(id)))
+    const message = whatBecameOf(this.#settledInput(id))
+    throw new Refusal('input_settled', message, { details: [{ path: 'params.input_id', message }] })
   }
 
   #settledInput(id: string): InputRecord {

@@ -17,15 +17,15 @@ export interface KnownRequests {
 
 /** Refuses with `unknown_request`, `request_settled` (and who won) or `no_pending_request`. */
 export function approvalMeant({ request_id, tool_call_id }: ApprovalAddress, known: KnownRequests): Request {
-  if (request_id !== undefined) return byId(request_id, known, wantsVerdict)
+  if (request_id !== undefined) return byId(request_id, 'request_id', known, wantsVerdict)
   if (tool_call_id !== undefined) return byToolCall(tool_call_id, known)
   if (known.shown === undefined) throw new Refusal('no_pending_request')
   return known.shown
 }
 
-/** Refuses with `unknown_request` or `request_settled` (and who won). */
-export function elicitationMeant(id: string, known: KnownRequests): Request {
-  return byId(id, known, (request) => !wantsVerdict(request))
+/** Refuses with `unknown_request` or `request_settled` (and who won); `key` is where the body has the id. */
+export function elicitationMeant(id: string, key: string, known: KnownRequests): Request {
+  return byId(id, key, known, (request) => !wantsVerdict(request))
 }
 
 /** It is answered by a verdict, as everything but an elicitation is. */
@@ -33,23 +33,23 @@ export function wantsVerdict({ content }: Request): boolean {
   return content.kind !== 'elicitation'
 }
 
-function byId(id: string, known: KnownRequests, isMeant: (request: Request) => boolean): Request {
+function byId(id: string, key: string, known: KnownRequests, isMeant: (request: Request) => boolean): Request {
   const request = find(known, (candidate) => candidate.id === id)
   if (request === undefined || !isMeant(request)) throw new Refusal('unknown_request')
-  return stillOpen(request)
+  return stillOpen(request, key)
 }
 
 function byToolCall(id: string, known: KnownRequests): Request {
   const request = find(known, ({ content }) => content.kind === 'approval' && content.tool_call.id === id)
   if (request === undefined) throw new Refusal('no_pending_request')
-  return stillOpen(request)
+  return stillOpen(request, 'tool_call_id')
 }
 
 function find({ open, settled }: KnownRequests, matches: (request: Request) => boolean): Request | undefined {
   return open.find(matches) ?? settled(matches)
 }
 
-function stillOpen(request: Request): Request {
-  if (request.state !== 'open') throw settledRefusal(request, 'body.request_id')
+function stillOpen(request: Request, key: string): Request {
+  if (request.state !== 'open') throw settledRefusal(request, `body.${key}`)
   return request
 }

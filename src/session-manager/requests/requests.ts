@@ -144,9 +144,9 @@ export class Requests {
     return approvalMeant(address, this.#known)
   }
 
-  /** The open elicitation with that id. */
-  elicitation(id: string): Request {
-    return elicitationMeant(id, this.#known)
+  /** The open elicitation with that id, which the body has under `key`. */
+  elicitation(id: string, key: 'request_id' | 'elicitation_id' = 'request_id'): Request {
+    return elicitationMeant(id, key, this.#known)
   }
 
   /** A request that is open, or was settled not long ago. */

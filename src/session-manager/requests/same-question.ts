@@ -1,11 +1,13 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { RequestContent } from '../../protocol/protocol.ts'
 
-/** Whether a run that is taken up again asks what it has asked before: about the same call, or in the same words. */
+/** Whether a run that is taken up again asks what it has asked before: about the same call or attempt, or in the same words. */
 export function isSameQuestion(stored: RequestContent, asked: RequestContent): boolean {
   if (stored.kind === 'approval' && asked.kind === 'approval' && asked.tool_call.id) {
     return stored.tool_call.id === asked.tool_call.id && isAboutRerun(stored) === isAboutRerun(asked)
   }
+  // Why it was left is another thing when the process has died again before anybody has answered.
+  if (stored.kind === 'recovery' && asked.kind === 'recovery') return stored.attempt === asked.attempt
   return isDeepStrictEqual(plain(stored), plain(asked))
 }
 

@@ -71,7 +71,8 @@ export class SessionAnswers {
     const id = request_id || elicitation_id || this.#onlyElicitation()
     const below = this.#below(id)
     if (below !== undefined) return below.elicitation(body)
-    const { state, request } = this.#find(({ requests }) => requests.elicitation(id))
+    const key = request_id ? 'request_id' : 'elicitation_id'
+    const { state, request } = this.#find(({ requests }) => requests.elicitation(id, key))
     accept(state, request, { action, content })
     await this.#decided(state, undefined)
   }
@@ -133,8 +134,10 @@ function rule(state: SessionState, request: Request, verdict: Verdict): Request 
 }
 
 /** Settles an elicitation, unless the content is not what it asks for. */
-function accept(state: SessionState, request: Request, answer: ElicitationAnswer): Request {
+function accept(state: SessionState, request: Request, { action, content: entered }: ElicitationAnswer): Request {
   const { content } = request
+  // Who does not accept has entered nothing, whatever the client still has in its form.
+  const answer: ElicitationAnswer = action === 'accept' ? { action, content: entered } : { action }
   const details = content.kind === 'elicitation' ? objectionsTo(content, answer) : []
   if (details.length > 0) {
     const sentences = details.map(({ path, message }) => `${path}: ${message}`)

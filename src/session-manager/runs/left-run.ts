@@ -127,9 +127,13 @@ const endings = {
 
 /**
  * Records that a run goes on in this process, in a new attempt: the answer that it was writing becomes an item, and a
- * message of its own follows. Answers the run as it stands now, and what it had done.
+ * message of its own follows. Answers the run as it stands now, and what it had done. `asks`: a person decides whether it does.
  */
-export function takeUp(state: SessionState, { run, past, requests }: LeftRun, { cause, attempt }: Departure): TakenUp {
+export function takeUp(
+  state: SessionState,
+  { run, past, requests }: LeftRun,
+  { cause, attempt, asks }: Departure & { readonly asks: boolean },
+): TakenUp {
   const { recorder, log } = state
   const { run_id, agent_name } = run
   state.tally.recount()
@@ -157,12 +161,16 @@ export function takeUp(state: SessionState, { run, past, requests }: LeftRun, { 
   recorder.save({ kind: 'run.put', run: now })
   state.requests.restore(
     run_id,
-    requests.filter(({ id }) => !past.used.has(id)),
+    requests.filter((request) => !past.used.has(request.id) && !isAboutAnother(request)),
   )
   tellLeftTasks(state, now, { completed: past.completed, goesOn: true })
-  // Whether this attempt shall be is asked anew.
-  state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
+  if (!asks) state.requests.expireOrphans('asker_gone', ({ content }) => content.kind === 'recovery')
   return { run: now, past, openCalls: past.openCalls, endsBelow }
+}
+
+/** A person has let the run go on, which was for that time. One who was asked and has not answered need not be asked anew. */
+function isAboutAnother({ content, state }: Request): boolean {
+  return content.kind === 'recovery' && state !== 'open'
 }
 
 /** A run as it goes on, and what it had done. */

@@ -1,5 +1,6 @@
 import { Refusal, type RolledBackTool, type StopReason } from '../../protocol/protocol.ts'
 import { leftEffect, type Runtime, unknownEffect } from '../../runtime/runtime.ts'
+import { unheard } from '../inputs/new-input.ts'
 import { applyRules } from '../inputs/queue-rules.ts'
 import { type QueueRuns, QueueStart } from '../inputs/queue-start.ts'
 import type { SessionState } from '../state/session-state.ts'
@@ -92,7 +93,7 @@ export class RunControl {
     if (record.paused !== paused) this.#state.tellSettings()
     if (record.title !== '') recorder.event({ type: 'session_title', title: record.title }, run.id)
     deliver?.(run.id)
-    for (const message of plan.messages) this.#state.addUserMessage(message, run.id)
+    for (const message of unheard(plan.messages, this.#state)) this.#state.addUserMessage(message, run.id)
     recorder.event({ type: 'stream_started', agent_name: agent.name }, run.id)
     recorder.save({ kind: 'run.put', run: run.state })
     this.#driving = this.#driveToEnd(run, {
@@ -175,6 +176,11 @@ export class RunControl {
     this.#next.refuse()
     if (this.#current !== undefined) this.#abort(this.#current)
     await Promise.all([this.#driving, this.tasks.stopBackground({ by: 'parent', reason: 'its session has gone' })])
+  }
+
+  /** Takes a slot for a run that begins now: the one that a start from the queue has, or one that is free. */
+  tryTakeSlot(): boolean {
+    return this.#queue.yieldSlot() || this.#state.around.slots.tryTake()
   }
 
   /** Starts a run with what waits in the queue, as soon as a slot is free. */

@@ -127,7 +127,7 @@ export class SessionRuns {
     try {
       this.#gate.decide('run')
       if (this.#state.around.isDraining()) throw new Refusal('shutting_down', undefined, { retryAfter: 1 })
-      if (!this.#state.around.slots.tryTake()) throw new Refusal('too_many_runs', undefined, { retryAfter: 1 })
+      if (!this.#control.tryTakeSlot()) throw new Refusal('too_many_runs', undefined, { retryAfter: 1 })
     } catch (refusal) {
       await plan.lease.release()
       throw refusal

@@ -37,7 +37,7 @@ export function settleLeftRun(stored: Run, { session, state, gate, control }: Fi
   }
   const asks = fate === 'ask' && task?.lease === undefined
   const lease = async () => (await task?.lease)?.() ?? gate.leaseCurrent()
-  const run = control.resume(takeUp(state, { ...found, run: left }, departure), {
+  const run = control.resume(takeUp(state, { ...found, run: left }, { ...departure, asks }), {
     getReady: (again) => readyAgain(state, again, { asks, cause: departure.cause, isTask: task !== undefined, lease }),
     work: left.trigger === 'compaction' ? compactAgain(left) : undefined,
     onEnd: task?.onEnd,

@@ -1,4 +1,4 @@
-import { type Item, type Message, newId } from '../../protocol/protocol.ts'
+import { type ChatMessage, type Item, type Message, newId } from '../../protocol/protocol.ts'
 import type { CountedBelow, ItemBody, ItemRecord } from '../../store/store.ts'
 import type { TreeItem } from './session-tree.ts'
 
@@ -132,6 +132,13 @@ export function toAllMessages(items: readonly TreeItem[], isGone = false): reado
     const mark = isRolledBack ? { rolled_back: true } : {}
     return toMessages([{ ...item, body }]).map((message) => ({ ...message, ...mark }))
   })
+}
+
+/** What users have said since an agent has last answered in words. */
+export function unanswered(items: readonly ItemRecord[]): readonly ChatMessage[] {
+  const messages = visible(items).flatMap(({ body }) => (body.kind === 'message' ? [body.message] : []))
+  const last = messages.findLastIndex((message) => isAnswer(message) && message.message.content !== '')
+  return messages.slice(last + 1).flatMap(({ message }) => (message.role === 'user' ? [message] : []))
 }
 
 /** The text of the last answer among the items. */
