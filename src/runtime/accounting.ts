@@ -23,16 +23,21 @@ export async function* stopsForBudget({ agent, shared }: Spender): AsyncGenerato
 }
 
 /** Counts the work since the last time. */
-export async function* accountTime({ agent, shared }: Spender): AsyncGenerator<RuntimeEvent, void, void> {
-  const seconds = shared.stopwatch.lap()
-  shared.budgets.spend(agent, { cost: 0, tokens: 0, elapsed_seconds: seconds })
+export async function* accountTime(work: Spender): AsyncGenerator<RuntimeEvent, void, void> {
+  yield { type: 'time_spent', seconds: lap(work) }
+}
+
+/** Counts the time that an answer or its tools took, and tells how the budgets stand. What is told last ends what belongs together. */
+export async function* accountTurn(work: Spender): AsyncGenerator<RuntimeEvent, void, void> {
+  const { agent, shared } = work
+  const seconds = lap(work)
+  const budgets = shared.budgets.usage(agent, seconds)
+  if (budgets.length > 0) yield { type: 'budget_usage', agent_name: agent.Name, budgets: [...budgets] }
   yield { type: 'time_spent', seconds }
 }
 
-/** Counts the time that a turn took, and tells how the budgets stand. */
-export async function* accountTurn(work: Spender): AsyncGenerator<RuntimeEvent, void, void> {
-  yield* accountTime(work)
-  const { agent, shared } = work
-  const budgets = shared.budgets.usage(agent)
-  if (budgets.length > 0) yield { type: 'budget_usage', agent_name: agent.Name, budgets: [...budgets] }
+function lap({ agent, shared }: Spender): number {
+  const elapsed_seconds = shared.stopwatch.lap()
+  shared.budgets.spend(agent, { cost: 0, tokens: 0, elapsed_seconds })
+  return elapsed_seconds
 }

@@ -59,9 +59,9 @@ export class Budgets {
     }
   }
 
-  /** How the budgets stand that count for an agent. */
-  usage(agent: Agent): readonly BudgetUsage[] {
-    return this.#standings(agent).map(usageOf)
+  /** How the budgets stand that count for an agent. `seconds`: of work that its session has not been told of. */
+  usage(agent: Agent, seconds = 0): readonly BudgetUsage[] {
+    return this.#standings(agent, seconds).map(usageOf)
   }
 
   /** The first budget of an agent that has nothing left. */
@@ -82,9 +82,10 @@ export class Budgets {
     return 'What you may spend on this work is nearly used up. Finish the most important part now, and say what is left.'
   }
 
-  #standings(agent: Agent): readonly Standing[] {
+  #standings(agent: Agent, seconds = 0): readonly Standing[] {
     const { budget: limits } = this.#root.settings()
-    const spent = this.#root.spent()
+    const told = this.#root.spent()
+    const spent = { ...told, elapsed_seconds: told.elapsed_seconds + seconds }
     const session = limits === undefined ? [] : [{ name: 'session', path: 'session.budget', limits, spent, agents: [] }]
     return [...session, ...this.#potsOf(agent).map(standingOf)]
   }

@@ -1,7 +1,7 @@
 import type { Agent } from '../agent-file/agent-file.ts'
 import { costOf } from '../models/models.ts'
 import type { Message, ToolCall, Usage } from '../protocol/protocol.ts'
-import { spend } from './accounting.ts'
+import { accountTurn, spend } from './accounting.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { handoffName, handoffTarget } from './handoff-toolset.ts'
 import type { RuntimeEvent } from './runtime.ts'
@@ -66,4 +66,5 @@ async function* bookCut(work: AgentAtWork, text: string): AsyncGenerator<Runtime
   const cost = costOf(usage, model.price)
   spend(work, model, { usage, cost })
   yield { type: 'usage_spent', usage, cost }
+  yield* accountTurn(work)
 }

@@ -73,9 +73,11 @@ async function* turns(work: AgentAtWork, beginning: readonly string[]): AsyncGen
     const toolCalls: readonly ToolCall[] = left ?? (yield* answer(work, beginning, await readerOf(work, called)))
     left = undefined
     called = toolCalls
-    if (toolCalls.length > 0) yield* toolBatch(work, toolCalls)
+    if (toolCalls.length > 0) {
+      yield* toolBatch(work, toolCalls)
+      yield* accountTurn(work)
+    }
     shared.resumed = undefined
-    yield* accountTurn(work)
     if (shared.handoff !== undefined) return { handoff: shared.handoff }
     if (toolCalls.length > 0) {
       if (repeats(telling(work, toolCalls))) throw loopDetected(toolCalls)

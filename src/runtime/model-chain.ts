@@ -21,11 +21,15 @@ const longestWaitMs = 2000
 /** No other model is sent what is too much for this one: the conversation has to become shorter first. */
 const tooMuch: readonly ModelFailureCode[] = ['context_exceeded', 'request_too_large', 'media_too_large']
 
-/** A model begins to answer; what follows is its own. `instead` tells that it takes over from one that failed. */
+/**
+ * A model begins to answer; what follows is its own. `instead` tells that it takes over from one that failed, `again` that it
+ * has failed itself before it said anything.
+ */
 export interface Answering {
   readonly type: 'answering'
   readonly model: LanguageModel
   readonly instead?: TakenOver
+  readonly again?: true
 }
 
 export interface TakenOver {
@@ -83,7 +87,7 @@ export class ModelChain {
   }
 
   /**
-   * Streams one answer: `answering` before each attempt of another model, then its parts, then its `finish`. What a
+   * Streams one answer: `answering` before each attempt, then its parts, then its `finish`. What a
    * reader has seen of an answer is never said twice. Throws a `RunFailure`, or the signal's reason soon after the signal.
    */
   async *stream(request: ModelRequest, signal: AbortSignal): AsyncGenerator<ChainPart, void, undefined> {
@@ -113,7 +117,7 @@ export class ModelChain {
     signal: AbortSignal,
     isLast: boolean,
     begun: () => void,
-  ): AsyncGenerator<ModelPart, { readonly failure: ModelFailure; readonly attempt: number } | undefined, undefined> {
+  ): AsyncGenerator<ChainPart, { readonly failure: ModelFailure; readonly attempt: number } | undefined, undefined> {
     for (let attempt = 1; ; attempt++) {
       let shown = false
       let failure: ModelFailure
@@ -133,6 +137,7 @@ export class ModelChain {
       const waitMs = attempt < this.#maxAttempts ? waitAfter(failure, attempt, isLast) : undefined
       if (waitMs === undefined) return { failure, attempt }
       await this.#pause(waitMs, signal)
+      yield { type: 'answering', model, again: true }
     }
   }
 

@@ -3,6 +3,14 @@ import { assess, safetyMetadata, unlessAborted } from '../tools/tools.ts'
 import type { AgentAtWork } from './agent-at-work.ts'
 import { unknownEffect } from './tool-message.ts'
 
+/** What the model reads of a call that had begun and cannot be carried out again. */
+export const cutCall: ToolCallResult = { output: unknownEffect, isError: true }
+
+/** Whether a call had begun when its process left the run. */
+export function hadBegun({ shared: { resumed } }: AgentAtWork, { id = '' }: ToolCall): boolean {
+  return resumed?.begun.has(id) === true
+}
+
 /**
  * What the model reads of a call that had begun when its process left the run, by the rule of its tool. `undefined`: it is
  * carried out like any other.
@@ -13,11 +21,10 @@ export async function resumedCall(
   tool: Tool,
   args: unknown,
 ): Promise<ToolCallResult | undefined> {
-  const { resumed } = work.shared
-  if (resumed?.begun.has(call.id ?? '') !== true) return undefined
+  if (!hadBegun(work, call)) return undefined
   const rule = work.toolbox.rerunRule(tool.name)
   if (rule === 'safe' || (rule === 'ask' && (await mayRunAgain(work, call, tool, args)))) return undefined
-  return { output: unknownEffect, isError: true }
+  return cutCall
 }
 
 /** By a deadline no call is run again: that nobody minded its beginning says nothing of a second time. */

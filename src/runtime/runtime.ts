@@ -48,6 +48,8 @@ export type RuntimeEvent =
       }
     >
   | { readonly type: 'message_added'; readonly message: Message }
+  /** The model that was asked has failed before it said anything, and is asked once more; is told to nobody. */
+  | { readonly type: 'asked_again' }
   /** Models and tools have worked for so long; counts against budgets, and is told to nobody. */
   | { readonly type: 'time_spent'; readonly seconds: number }
   /** A model call that neither a message nor a summary tells; counts for the session, and is told to nobody. */

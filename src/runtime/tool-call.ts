@@ -13,7 +13,7 @@ import {
 } from '../tools/tools.ts'
 import { type AgentAtWork, hookContext } from './agent-at-work.ts'
 import { shownArguments, withoutDescription } from './description-parameter.ts'
-import { resumedCall } from './resumed-call.ts'
+import { cutCall, hadBegun, resumedCall } from './resumed-call.ts'
 import { RunFailure } from './run-failure.ts'
 import type { RuntimeEvent } from './runtime.ts'
 import type { Teller } from './told.ts'
@@ -43,14 +43,16 @@ export async function carryOut(work: AgentAtWork, call: ToolCall, teller: Teller
   if (known !== undefined) return { call, result: known }
   const name = call.function.name ?? ''
   const tool = work.toolbox.tools.find((candidate) => candidate.name === name)
-  if (tool === undefined) return answer(work, call, unknownTool(name), failed(missing(name, work)), tell)
+  // That it cannot be called now says nothing of what it did before the restart.
+  const orCut = (refused: ToolCallResult): ToolCallResult => (hadBegun(work, call) ? cutCall : refused)
+  if (tool === undefined) return answer(work, call, unknownTool(name), orCut(failed(missing(name, work))), tell)
   const read = readFields(tool.parameters, call.function.arguments)
-  if (!read.ok) return answer(work, call, tool, read.result, tell)
+  if (!read.ok) return answer(work, call, tool, orCut(read.result), tell)
   try {
     const resumed = await resumedCall(work, call, tool, read.args)
     if (resumed !== undefined) return answer(work, call, tool, resumed, tell)
     const decision = await decideCall(work, call, tool, withoutDescription(tool, read.args), tell)
-    if (decision.refusal !== undefined) return answer(work, call, tool, failed(decision.refusal), tell)
+    if (decision.refusal !== undefined) return answer(work, call, tool, orCut(failed(decision.refusal)), tell)
     return await run(work, call, tool, decision.args, teller)
   } catch (failure) {
     if (work.signal.aborted) {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Agent } from '../agent-file/agent-file.ts'
 import type { LanguageModel, ModelFinish, ModelPart, ModelRequest } from '../models/models.ts'
 import type { ChatMessage, Message, TokenUsage, Tool, ToolCall } from '../protocol/protocol.ts'
-import { spend } from './accounting.ts'
+import { accountTurn, spend } from './accounting.ts'
 import type { AgentAtWork, Compaction } from './agent-at-work.ts'
 import type { Answering, ModelChain } from './model-chain.ts'
 import type { RuntimeEvent } from './runtime.ts'
@@ -18,8 +18,8 @@ export interface TurnInput {
 }
 
 /**
- * One answer of the model: its pieces as they come, then the whole message and what it used. Returns the tools that the
- * model wants called.
+ * One answer of the model: its pieces as they come, then the whole message and what it used, before anything comes of it: a
+ * restart must know. Returns the tools that the model wants called.
  */
 export async function* turn(input: TurnInput): AsyncGenerator<RuntimeEvent, readonly ToolCall[], void> {
   const { agent, context } = input.work
@@ -36,6 +36,7 @@ export async function* turn(input: TurnInput): AsyncGenerator<RuntimeEvent, read
   const usage = tokenUsage(finish, model, context.cost)
   const told = share === undefined ? usage : { ...usage, compaction_threshold: share }
   yield { type: 'token_usage', agent_name: agent.Name, usage: told }
+  yield* accountTurn(input.work)
   return finish.tool_calls
 }
 
@@ -59,7 +60,8 @@ async function* stream({ work, prompt, chain = work.chain }: TurnInput): AsyncGe
     switch (part.type) {
       case 'answering':
         model = part.model
-        yield* answering(work, part)
+        if (part.again) yield { type: 'asked_again' }
+        else yield* answering(work, part)
         break
       case 'text':
         content += part.text

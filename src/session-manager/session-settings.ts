@@ -7,6 +7,9 @@ import { chosenPolicy, toggledPolicy } from './state/session-record.ts'
 import type { SessionState } from './state/session-state.ts'
 import { toBudgetState } from './views/session-view.ts'
 
+/** What holds for whoever works for the session too. */
+const shared = ['safety_policy', 'permissions', 'recovery'] as const
+
 /** Changes what is chosen for a session. Open approvals are decided again after every change. */
 export class SessionSettings {
   readonly #state: SessionState
@@ -39,7 +42,7 @@ export class SessionSettings {
     this.#state.update(changes)
     if (changes.title !== undefined) this.#state.recorder.event({ type: 'session_title', title: changes.title })
     else this.#state.tellSettings()
-    if ('safety_policy' in changes || 'permissions' in changes) this.#state.family.sharePolicy()
+    if (shared.some((key) => key in changes)) this.#state.family.shareSettings()
     for (const { requests } of this.#state.family.tree) requests.redecide()
   }
 

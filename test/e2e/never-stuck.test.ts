@@ -1,6 +1,6 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { Explanation } from '../../src/protocol/protocol.ts'
 import { sh } from '../runtime/tool-bench.ts'
 import { Client } from '../server/client.ts'
@@ -21,6 +21,24 @@ async function served(turns: readonly (readonly object[])[], options: readonly s
   const id = await createSession(client, { title: 'A title', safety_policy: 'autonomous' })
   return { client, id }
 }
+
+test('A model that is tried again has a deadline that is still to come', async () => {
+  const { client, id } = await served([[{ delay: '1h' }, { text: 'late' }]], ['--model-silence', '2s'])
+  await startRun(client, id, 'it')
+  const asked = () =>
+    vi.waitUntil(
+      async () => {
+        const { body } = await client.call('explain', { params: { id } })
+        return Explanation.parse(body).activities.find(({ kind }) => kind === 'model')
+      },
+      { timeout: 60_000, interval: 20 },
+    )
+  const first = await asked()
+  // The silence that it has, and not only what the clock is off by.
+  const isLater = async () => Date.parse((await asked()).deadline ?? '') > Date.parse(first.deadline ?? '') + 1000
+  await vi.waitUntil(isLater, { timeout: 60_000, interval: 20 })
+  expect(await asked()).toMatchObject({ since: first.since })
+}, 60_000)
 
 test('A model that says nothing is given up, tried again, and in the end fails its run', async () => {
   const { client, id } = await served([[{ delay: '1h' }, { text: 'late' }]], ['--model-silence', '50ms'])

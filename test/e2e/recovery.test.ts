@@ -1,7 +1,7 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
-import { Run, SessionSummary } from '../../src/protocol/protocol.ts'
+import { Run, SessionSummary, TokenUsage } from '../../src/protocol/protocol.ts'
 import { sh } from '../runtime/tool-bench.ts'
 import { Client } from '../server/client.ts'
 import { all, blocksOf, eventsOf, until } from '../server/frames.ts'
@@ -133,6 +133,46 @@ describe('A detached run whose server is killed', () => {
     expect(await ended(client, at.id)).toMatchObject({ status: 'completed' })
     expect(at.effects()).toBe(1)
   })
+})
+
+test('A run that is killed while its tool works has spent what the answer before took', async () => {
+  const file = equipped({ toolsets: [{ type: 'shell' }] }, [[sh(slow)], last], { budget: { max_tokens: 100_000 } })
+  await using at = await site(file)
+  const before = await logOf(at.client, at.id)
+  const client = await at.next('SIGKILL')
+  await ended(client, at.id)
+  const log = (await logOf(client, at.id)).slice(before.length)
+  const budgets = log.find(({ type }) => type === 'budget_usage')?.budgets
+  const { input_tokens, output_tokens } = TokenUsage.parse(before.find(({ type }) => type === 'token_usage')?.usage)
+  expect(budgets).toMatchObject([{ name: 'run', tokens: input_tokens + output_tokens }])
+})
+
+test('An answer that ends while the server does is told with all that it took', async () => {
+  const file = equipped({}, [[{ text: 'one two three four five', every: '100ms' }]], {
+    budget: { max_tokens: 100_000 },
+  })
+  await using house = await House.open({ files: { it: file } })
+  const database = join(tempDir(), 'sessions.db')
+  const server = serve(house.agents, database, ['--shutdown-grace', '20s'])
+  const client = new Client(await server.url)
+  const id = await createSession(client, { title: 'A title' })
+  const run_id = await startRun(client, id, 'it')
+  await using watch = await watchLog(client, id)
+  await watch.untilType('agent_choice')
+  server.kill('SIGTERM')
+  await server.exit
+  const next = new Client(await serve(house.agents, database).url)
+  expect(await ended(next, id)).toMatchObject({ run_id, status: 'completed' })
+  const told = new Set(['message_added', 'token_usage', 'budget_usage', 'run_recovered'])
+  const types = (await logOf(next, id)).map(({ type }) => type).filter((type) => told.has(type))
+  expect(types).toEqual([
+    'budget_usage',
+    'message_added',
+    'token_usage',
+    'budget_usage',
+    'run_recovered',
+    'budget_usage',
+  ])
 })
 
 test('A streamed run with a key is shown to a repeat from its first event to its last, across the kill', async () => {

@@ -48,7 +48,7 @@ async function bench(steps: Turns, options: ChainOptions = {}, second: Turns = s
     const told: string[] = []
     try {
       for await (const part of chain.stream(request, new AbortController().signal)) {
-        if (part.type === 'answering') told.push(part.model.model)
+        if (part.type === 'answering') told.push(part.again ? 'again' : part.model.model)
         if (part.type === 'answering' && part.instead) {
           told.push(`for ${part.instead.model.model} ${part.instead.attempt}/${part.instead.maxAttempts}`)
         }
@@ -75,7 +75,7 @@ describe('a chain', () => {
 
   it('asks a model again that may recover, with growing waits, and then the next', async () => {
     const { ask, waits, chain } = await bench([[passing], [answers]])
-    expect(await ask()).toEqual(['m0', 'm1', 'for m0 3/3'])
+    expect(await ask()).toEqual(['m0', 'again', 'again', 'm1', 'for m0 3/3'])
     expect(waits.map((ms) => Math.round(ms / 200) * 200)).toEqual([200, 400])
     expect(chain.current.model).toBe('m0')
   })
@@ -86,7 +86,7 @@ describe('a chain', () => {
     [4, '5/5', 4],
   ])('retries %i times', async (retries, attempts, count) => {
     const { ask, waits } = await bench([[passing], [answers]], { retries })
-    expect(await ask()).toEqual(['m0', 'm1', `for m0 ${attempts}`])
+    expect(await ask()).toEqual(['m0', ...Array(count).fill('again'), 'm1', `for m0 ${attempts}`])
     expect(waits).toHaveLength(count)
   })
 
@@ -152,7 +152,7 @@ describe('a chain', () => {
     ['61s', [], 'fails at once'],
   ])('%s: a rate limit with nobody else to ask: %s', async (retry_after, expected) => {
     const { ask, waits } = await bench([[{ error: { ...limited.error, retry_after } }]])
-    expect(await ask()).toEqual(['m0', 'rate_limited'])
+    expect(await ask()).toEqual(['m0', ...expected.map(() => 'again'), 'rate_limited'])
     expect(waits).toEqual(expected)
   })
 

@@ -63,6 +63,21 @@ describe('a run that goes on', () => {
     expect(bench.results).toEqual([result])
   })
 
+  it.each([
+    { why: 'there is no such tool any more', tool: 'gone', args: {} },
+    { why: 'its arguments are wrong by now', tool: 'shell', args: {} },
+    { why: 'it may not run any more', tool: 'shell', args: { cmd: 'touch denied' } },
+  ])('does not hide behind a refusal what a call has begun to do: $why', async ({ tool, args }) => {
+    const bench = toolBench([[]], {
+      agent: { toolsets: [{ type: 'shell', rerun: 'safe' }] },
+      file: { permissions: { deny: ['shell'] } },
+    })
+    const history = [user('begin'), assistant('', { tool_calls: [call('a', tool, args), call('new', 'gone', {})] })]
+    const resumed = past({ begun: begun([['a', undefined]]) })
+    await carryOut(bench.runtime, session(history, { ...free, resumed }))
+    expect(bench.results).toEqual([unknown, expect.stringContaining('There is no tool called "gone"')])
+  })
+
   it('says how dangerous a second time is, and waits for that as long as the file says, never to run it', async () => {
     const approval = { deadline: '30m', default: 'allow' }
     const bench = toolBench([[]], { agent: { toolsets: [{ type: 'shell', rerun: 'ask', approval }] } })

@@ -158,9 +158,12 @@ export async function carryOut(
   }
 }
 
+/** What a run tells of itself alone. */
+export const toldToNobody: ReadonlySet<string> = new Set(['time_spent', 'usage_spent', 'asked_again'])
+
 /** Of the events that are told to somebody. */
 export function types({ events }: Outcome): readonly string[] {
-  return events.map(({ type }) => type).filter((type) => type !== 'time_spent' && type !== 'usage_spent')
+  return events.map(({ type }) => type).filter((type) => !toldToNobody.has(type))
 }
 
 /** What was said, as a reader of the deltas puts it together. */

@@ -410,13 +410,13 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
       await told.run.end()
       await run.context.tasks.ended(told.task.id)
       const lost = await delegated(run, true, true)
+      for (const { run: work } of [lost, waited]) await work.answer('result')
       await manager.getSession(id)
       store.hold(id)
-      for (const { run: work } of [waited, lost]) {
-        await work.answer('result')
+      for (const { task, run: work } of [lost, waited]) {
         await work.end()
+        expect(await manager.waitStopped(task.id, patience)).toBe(true)
       }
-      for (const { task } of [waited, lost]) await manager.getRuns(task.id, { limit: 1 })
       const next = await built.crash()
       if (recovery === 'resume') {
         const again = await next.puppet.next()
@@ -456,6 +456,42 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(ended).toMatchObject({ status: 'canceled', canceled: { by: 'parent' } })
   })
 
+  it('stops the task that it waited for when its call ends without coming to it again (M6)', async () => {
+    const built = await resuming()
+    const { id, run } = await running(built)
+    const { task, run: work } = await delegated(run)
+    await work.say('half')
+    await built.manager.getSession(task.id)
+    await built.manager.getSession(id)
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    await again.tell(toolResponse('call-1', 'there is no such agent'))
+    expect(await next.manager.waitStopped(task.id, patience)).toBe(true)
+    const [ended] = (await next.manager.getRuns(task.id, { limit: 1 })).entries
+    expect(ended).toMatchObject({ status: 'canceled', canceled: { by: 'parent' } })
+    expect(await next.manager.explainSession(id)).toMatchObject({ state: 'running', reason: 'starting' })
+    await again.end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
+    expect(eventsOf(await readLog(next.manager, id), 'sub_session_completed')).toHaveLength(1)
+  })
+
+  it.each([true, false])(
+    'does with its tasks what was chosen for it meanwhile (in the background: %s)',
+    async (back) => {
+      const built = await resuming()
+      const { manager } = built
+      const { id, run } = await running(built)
+      const { task } = await delegated(run, back)
+      await manager.setSessionRecovery(id, 'interrupt')
+      await manager.setSessionRecovery(id, back ? 'interrupt' : 'resume')
+      const next = await built.crash()
+      if (!back) await (await next.puppet.next()).end()
+      for (const one of [id, task.id]) expect(await next.manager.waitStopped(one, patience)).toBe(true)
+      const [left] = (await next.manager.getRuns(task.id, { limit: 1 })).entries
+      expect(left).toMatchObject({ status: back ? 'interrupted' : 'canceled' })
+    },
+  )
+
   it('goes on with a task that nobody waits for, and says what came of it', async () => {
     const built = await resuming()
     const { id, runId, run } = await running(built)
@@ -472,6 +508,29 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(told.context.history.at(-1)?.message?.message.content).toContain('found it')
     await told.end()
     expect(await next.manager.waitStopped(id, patience)).toBe(true)
+  })
+
+  it('lets no task end that nobody waits for while its parent cannot be told', async () => {
+    const built = await resuming()
+    const { id, runId, run } = await running(built)
+    const { task, run: work } = await delegated(run, true, true)
+    await run.end()
+    await endOf(built, id, runId)
+    built.store.hold(id)
+    built.manager.updateSessionTitle(id, 'not committed').catch(() => {})
+    await work.answer('found it')
+    await work.end()
+    for (let ticks = 0; ticks < 50; ticks += 1) await new Promise(setImmediate)
+    expect((await built.manager.getRuns(task.id, { limit: 1 })).entries).toMatchObject([{ status: 'running' }])
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    expect(again.context.conversation).toBe(task.id)
+    await again.end()
+    const told = await next.puppet.next()
+    expect(told.context.history.at(-1)?.message?.message.content).toContain('found it')
+    await told.end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
+    expect(eventsOf(await readLog(next.manager, id), 'sub_session_completed')).toHaveLength(1)
   })
 
   it('tells a reader every event once, across the crash', async () => {

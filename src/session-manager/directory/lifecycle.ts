@@ -69,11 +69,12 @@ export class Lifecycle {
     await this.#options.beforeRecovery?.()
     const found = await this.#sessions.takeUp()
     await Promise.all(found.map((session) => session.settled()))
-    const waiting = await this.#sessions.load(store.waitingSessions())
+    const waiting = store.waitingSessions()
+    await this.#sessions.load(waiting)
     if (this.#phase === 'starting') {
       this.#phase = 'ready'
-      // In one breath with that: nobody may come in between.
-      for (const session of waiting) session.inputs.goOn()
+      // In one breath with that: nobody may come in between. Found again, for some may have been unloaded meanwhile.
+      for (const id of waiting) this.#sessions.find(id)?.inputs.goOn()
       this.#retention.start()
     }
     return takenUpRuns(found)

@@ -126,7 +126,7 @@ function rule(state: SessionState, request: Request, verdict: Verdict): Request 
     // Clients that send every key send an empty name for no name.
     const tool = verdict.tool_name || request.content.tool_call.function.name
     // What holds for the session at the top holds for all that work for it.
-    if (grant(top, verdict.confirmation, tool)) top.family.sharePolicy()
+    if (grant(top, verdict.confirmation, tool)) top.family.shareSettings()
   }
   const settled = state.requests.settle(request.id, verdict, 'client') ?? request
   for (const other of top.family.tree) other.requests.redecide()

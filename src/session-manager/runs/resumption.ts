@@ -9,7 +9,7 @@ import type { ResumePlan, RuntimeLease } from './run-plan.ts'
 
 /** A person decided that a run shall not go on. */
 export class NotResumed extends Error {
-  readonly error = { code: 'interrupted', message: 'the run was not to go on after the server had stopped' } as const
+  readonly error = { code: 'interrupted', message: 'a person decided that the run shall not go on' } as const
 
   constructor() {
     super('the run was not to go on')

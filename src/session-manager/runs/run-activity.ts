@@ -8,6 +8,8 @@ export interface Doing {
   readonly since: Moment
   /** When it was last heard of, if it was. */
   readonly heard?: Moment | undefined
+  /** When it was begun once more, if it was. */
+  readonly again?: Moment | undefined
   readonly name?: string | undefined
   readonly tool_call_id?: string | undefined
 }
@@ -101,6 +103,9 @@ export class RunActivity {
         // Whatever the calls of the answer before have told: a model is asked only when all of them have ended.
         this.#calls.clear()
         this.#become('model', event.model)
+        return
+      case 'asked_again':
+        this.#phase = { ...this.#phase, again: this.#heard }
         return
       case 'agent_choice':
       case 'agent_choice_reasoning':

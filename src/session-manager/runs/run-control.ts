@@ -211,6 +211,8 @@ export class RunControl {
     })
     this.#drive = drive
     const { detached, ...ending } = await drive.done()
+    // A session that does nothing is not told at its next start how the tasks have ended that nobody waits for.
+    if (run.state.trigger === 'background') await this.#state.family.inStep()
     const last: Ending = { ...(run.isStopping ? { reason: 'canceled' } : ending), detached }
     this.#finish(run, last, run.rollsBack ? await this.#toolsRun(run) : [])
     try {

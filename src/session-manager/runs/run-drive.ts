@@ -106,9 +106,10 @@ export class RunDrive {
         // It was left behind: whatever it tells now is about a run that has ended.
         if (!this.#standing.isCurrent()) return 'canceled'
         recordEvent(this.#state, this.#run, step.value)
+        if (step.value.type === 'tool_call_response') this.#tasks.endCall(this.#run, step.value.tool_call_id)
         const { pressure } = this.#state.recorder
         if (pressure !== undefined) await pressure
-        if (this.#state.around.isLeaving()) await this.#pauseIfSafe()
+        if (this.#state.around.isLeaving() && !this.#run.safePoint.isTelling) await this.#pauseIfSafe()
       }
     } finally {
       // When it was not the runtime that ended, it must let go of what it holds.

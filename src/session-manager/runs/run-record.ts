@@ -13,6 +13,8 @@ export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeE
   const isAsked = event.type === 'agent_info' || run.safePoint.isAnswering
   if (run.past !== undefined && isAsked) state.requests.expireOrphans('asker_gone', () => true)
   switch (event.type) {
+    case 'asked_again':
+      return
     case 'time_spent':
       state.tally.count({ spent: { cost: 0, tokens: 0, elapsed_seconds: event.seconds } })
       return

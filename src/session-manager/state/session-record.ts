@@ -41,22 +41,21 @@ export function childRecord(
 ): SessionRecord {
   return {
     ...newRecord({ title: task.title }, parent.working_dir),
-    ...policyOf(parent),
+    ...sharedOf(parent),
     policy_pending: false,
     SendUserMessage: false,
     agent_model_overrides: parent.agent_model_overrides,
     custom_models_used: parent.custom_models_used,
     ...(task.isBackground || parent.non_interactive === true ? { non_interactive: true } : {}),
-    recovery: parent.recovery,
     parent_id: parent.id,
     task_of,
   }
 }
 
-/** What says which tool calls run, as a session has it now. */
-export function policyOf(record: SessionRecord): PolicySettings & Pick<SessionRecord, 'permissions'> {
-  const { safety_policy, prior_safety_policy, tools_approved, permissions } = record
-  return { safety_policy, prior_safety_policy, tools_approved, permissions }
+/** What holds for all that work for a session, as it is now: which tool calls run, and whether a run goes on after a restart. */
+export function sharedOf(record: SessionRecord): PolicySettings & Pick<SessionRecord, 'permissions' | 'recovery'> {
+  const { safety_policy, prior_safety_policy, tools_approved, permissions, recovery } = record
+  return { safety_policy, prior_safety_policy, tools_approved, permissions, recovery }
 }
 
 type PolicySettings = Pick<SessionRecord, 'safety_policy' | 'prior_safety_policy' | 'tools_approved'>

@@ -1,8 +1,11 @@
 import { isDeepStrictEqual } from 'node:util'
 import { parseDuration } from '../../protocol/protocol.ts'
 import type { Above } from '../state/recorder.ts'
-import { policyOf } from '../state/session-record.ts'
+import { sharedOf } from '../state/session-record.ts'
 import type { SessionState } from '../state/session-state.ts'
+
+/** So often it is looked whether nothing waits to be committed. */
+const mostLooks = 5
 
 /** A session among those that work for one another now, each for the one above it. */
 export class SessionFamily {
@@ -30,6 +33,18 @@ export class SessionFamily {
     this.#own.recorder.above = undefined
   }
 
+  /**
+   * Resolves when what comes next here is committed together with what the session above is told of it, unless that one never
+   * comes to rest.
+   */
+  async inStep(): Promise<void> {
+    for (let looks = 0; looks < mostLooks; looks += 1) {
+      const waiting = this.lineage.slice(0, 2).filter(({ recorder }) => !recorder.isSettled)
+      if (waiting.length === 0) return
+      await Promise.allSettled(waiting.map(({ recorder }) => recorder.settled()))
+    }
+  }
+
   /** The session and all that it works for, from here to the top. */
   get lineage(): readonly SessionState[] {
     return [this.#own, ...(this.#parent?.family.lineage ?? [])]
@@ -51,12 +66,12 @@ export class SessionFamily {
     return chosen === undefined ? this.#own.around.requestDeadlineMs : parseDuration(chosen)
   }
 
-  /** Whoever works for the session may do what it may: a copy that is kept up to date. */
-  sharePolicy(): void {
-    const policy = policyOf(this.#own.record)
+  /** What is chosen for the session holds for whoever works for it: a copy that is kept up to date. */
+  shareSettings(): void {
+    const shared = sharedOf(this.#own.record)
     for (const state of this.tree) {
-      if (isDeepStrictEqual(policyOf(state.record), policy)) continue
-      state.update(policy)
+      if (isDeepStrictEqual(sharedOf(state.record), shared)) continue
+      state.update(shared)
       state.tellSettings()
     }
   }

@@ -105,6 +105,13 @@ export class SessionTasks {
     }
   }
 
+  /** A call has ended: a task that it began in a former process, and that it has not come to again, is waited for by nobody. */
+  endCall(run: ActiveRun, callId: string): void {
+    const isLeft = ({ session, waiting, adopted, callId: own }: RunningTask): boolean =>
+      waiting === run && own === callId && adopted !== undefined && !this.#adopted.has(session.id)
+    for (const task of this.running.filter(isLeft)) void stopped(task, callEnded)
+  }
+
   /** Stops the tasks that a run waits for; resolves when they have ended. */
   async leave(run: ActiveRun): Promise<void> {
     await this.#stop(run, parentStopped)
@@ -271,6 +278,8 @@ export class SessionTasks {
 }
 
 export const parentStopped: StopRequest = { by: 'parent', reason: 'the run it worked for was stopped' }
+
+const callEnded: StopRequest = { by: 'parent', reason: 'the call that it worked for has ended' }
 
 /** Stops a task and what it has begun; resolves when they have ended. */
 async function stopped({ session, run }: RunningTask, request: StopRequest): Promise<void> {

@@ -157,14 +157,14 @@ function taskActivity({ session_id, agent, since }: TaskFact): Activity {
 }
 
 function ownActivity(doing: Doing, { activity, limits, isDraining }: Facts, awaited: boolean): Activity {
-  const { kind, since, heard, name, tool_call_id } = doing
+  const { kind, since, heard, again, name, tool_call_id } = doing
   const { modelMs = Infinity, toolMs = Infinity } = activity?.patience ?? {}
   // A call that waits for somebody else may be silent meanwhile.
   const silence = { model: modelMs, tool: awaited ? Infinity : toolMs, hook: Infinity }
   const isQuiet = kind === 'starting' || kind === 'step'
   // While the process ends, a run that waits for the next one is silent.
   const runMs = isDraining ? Infinity : limits.runSilenceMs
-  const deadline = timeAfter((isQuiet ? activity?.heard : heard) ?? since, isQuiet ? runMs : silence[kind])
+  const deadline = timeAfter((isQuiet ? activity?.heard : (heard ?? again)) ?? since, isQuiet ? runMs : silence[kind])
   return {
     kind,
     since: since.at,
