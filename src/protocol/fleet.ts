@@ -62,6 +62,8 @@ export const FleetEvent = z.object({
   timestamp: z.string(),
   session: FleetSession,
   request: FleetRequest.optional(),
+  /** The agent that ran it last until now, when that is another one: readers of that agent's sessions see it leave. */
+  agent_before: z.string().optional(),
 })
 export type FleetEvent = z.infer<typeof FleetEvent>
 

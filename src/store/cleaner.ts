@@ -9,13 +9,23 @@ const step = { segments: 128, sessions: 64, rows: 256, pages: 256 } as const
 /** What is no JSON says nothing, and stays. */
 const readable = `iif(json_valid(record), record, '{}')`
 
-/** Records that end, and where they say when: those before `before` go, but for the newest run of a session. */
+/** Records that end: where they say when, and which of them stay for all that. */
 const records = {
-  runs: `json_extract(${readable}, '$.ended_at')`,
-  requests: `json_extract(${readable}, '$.settled_at')`,
-  // Those of earlier versions do not say when they were settled.
-  inputs: `iif(state IN ('queued', 'held'), NULL,
-    coalesce(json_extract(${readable}, '$.settled_at'), json_extract(${readable}, '$.created_at')))`,
+  runs: {
+    ended: `json_extract(${readable}, '$.ended_at')`,
+    needed: 'num = (SELECT max(num) FROM runs r WHERE r.session = runs.session)',
+  },
+  requests: {
+    ended: `json_extract(${readable}, '$.settled_at')`,
+    // A run that goes on after a crash asks again, and must find the answer.
+    needed: `json_extract(${readable}, '$.run_id') IN
+      (SELECT id FROM runs r WHERE r.session = requests.session AND r.status = 'running')`,
+  },
+  inputs: {
+    // Those of earlier versions do not say when they were settled.
+    ended: `coalesce(json_extract(${readable}, '$.settled_at'), json_extract(${readable}, '$.created_at'))`,
+    needed: `state IN ('queued', 'held')`,
+  },
 } as const
 
 /** A segment that has its place. */
@@ -99,18 +109,8 @@ export class Cleaner {
   /** Removes what ended long ago in sessions that go on; ends with how much. */
   *forgetRecords(before: number): Generator<void, number> {
     let removed = 0
-    for (const [table, ended] of Object.entries(records)) {
-      for (let num = 0; ; ) {
-        const sql = `SELECT num FROM ${table} WHERE num > ? ORDER BY num LIMIT ?`
-        const nums = this.#connection.column(sql, num, step.rows)
-        const last = nums.at(-1)
-        if (last === undefined) break
-        const newest = table === 'runs' ? 'AND num < (SELECT max(num) FROM runs r WHERE r.session = runs.session)' : ''
-        const remove = `DELETE FROM ${table} WHERE num > ? AND num <= ? AND unixepoch(${ended}) < ? ${newest}`
-        removed += this.#connection.transaction(() => this.#connection.run(remove, num, last, before / 1000))
-        num = last
-        yield
-      }
+    for (const [table, { ended, needed }] of Object.entries(records)) {
+      removed += yield* this.#removeFrom(table, `unixepoch(${ended}) < ? AND NOT (${needed})`, before / 1000)
     }
     yield* this.#shrink()
     return removed
@@ -118,27 +118,28 @@ export class Cleaner {
 
   /** Removes idempotency keys made before an instant; ends with how many. */
   *forgetKeys(before: number): Generator<void, number> {
-    const sql = `DELETE FROM idempotency_keys WHERE num IN
-      (SELECT num FROM idempotency_keys WHERE created < ? ORDER BY num LIMIT ?)`
-    const removed = yield* this.#repeat(() => this.#delete(sql, before, step.rows))
+    const removed = yield* this.#removeFrom('idempotency_keys', 'created < ?', before)
     yield* this.#shrink()
     return removed
   }
 
-  /** Removes what belonged to deleted sessions; ends with how much. */
+  /** Removes what belonged to deleted sessions; ends with how much. Of many at once: commits for each take longer than its deletion. */
   *sweep(): Generator<void, number> {
     let removed = 0
     for (;;) {
-      const [num] = this.#connection.column('SELECT session FROM dropped LIMIT 1')
-      if (num === undefined) break
+      const nums = this.#connection.column('SELECT session FROM dropped ORDER BY session LIMIT ?', step.sessions)
+      if (nums.length === 0) break
       this.#tidying.place()
       yield
+      const gone = JSON.stringify(nums)
       for (const { name, column } of this.#dependents) {
-        const sql = `DELETE FROM ${name} WHERE rowid IN (SELECT rowid FROM ${name} WHERE ${column} = ? LIMIT ?)`
-        removed += yield* this.#repeat(() => this.#delete(sql, num, step.rows))
+        const sql = `DELETE FROM ${name} WHERE rowid IN
+          (SELECT rowid FROM ${name} WHERE ${column} IN (SELECT value FROM json_each(?)) LIMIT ?)`
+        removed += yield* this.#repeat(() => this.#delete(sql, gone, step.rows))
       }
-      removed += yield* this.#repeat(() => this.#remove(num, this.#oldest(num, step.segments)))
-      this.#delete('DELETE FROM dropped WHERE session = ?', num)
+      for (const num of nums) removed += yield* this.#repeat(() => this.#remove(num, this.#oldest(num, step.segments)))
+      removed += this.#delete('DELETE FROM dropped WHERE session IN (SELECT value FROM json_each(?))', gone)
+      yield
     }
     if (removed > 0) yield* this.#shrink()
     return removed
@@ -149,8 +150,14 @@ export class Cleaner {
       'SELECT last FROM event_places WHERE session = ? ORDER BY first DESC LIMIT 1',
       num,
     )
+    // Of a run that goes on, the log is the only one to say what it has done.
+    const [needed = Number.POSITIVE_INFINITY] = this.#connection.column(
+      `SELECT first_seq FROM runs WHERE session = ? AND status = 'running' ORDER BY first_seq LIMIT 1`,
+      num,
+    )
     const oldest = this.#oldest(num, step.segments + 1)
-    return this.#remove(num, oldest.slice(0, retired(oldest.slice(0, -1), head, policy)))
+    const free = oldest.slice(0, -1).filter(({ last }) => last < needed)
+    return this.#remove(num, oldest.slice(0, retired(free, head, policy)))
   }
 
   #retainFleetStep(head: number, policy: Policy): number {
@@ -213,6 +220,19 @@ export class Cleaner {
         WHERE name IN ('placed', 'thinned')`)
     })
     return oldest.length
+  }
+
+  /** Goes through a whole table, so many rows a step, whether they are due or not: to look at all of them takes long too. */
+  *#removeFrom(table: string, isDue: string, value: number): Generator<void, number> {
+    let removed = 0
+    for (let num = 0; ; ) {
+      const sql = `SELECT num FROM ${table} WHERE num > ? ORDER BY num LIMIT ?`
+      const last = this.#connection.column(sql, num, step.rows).at(-1)
+      if (last === undefined) return removed
+      removed += this.#delete(`DELETE FROM ${table} WHERE num > ? AND num <= ? AND ${isDue}`, num, last, value)
+      num = last
+      yield
+    }
   }
 
   #delete(sql: string, ...values: readonly unknown[]): number {

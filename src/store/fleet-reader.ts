@@ -5,6 +5,10 @@ import { decodeFleetPlace, encodeFleetPlace } from './page-cursor.ts'
 import type { FleetFilter, FleetSessions, Segment } from './store.ts'
 import type { StoredRows } from './stored-rows.ts'
 
+/** The numbers of a session and all below it. */
+export const tree = `(WITH RECURSIVE below (num, id) AS (SELECT num, id FROM sessions WHERE id = :session
+  UNION SELECT s.num, s.id FROM sessions s JOIN below b ON s.parent_id = b.id) SELECT num FROM below)`
+
 interface ShownRow {
   readonly num: number
   readonly id: string
@@ -37,12 +41,12 @@ export class FleetReader {
     const place = cursor === undefined ? undefined : decodeFleetPlace(cursor)
     const read = this.#db.transaction((): FleetSessions => {
       const head = place?.head ?? this.bounds().head
-      const rows = this.#sql.sessions.all({
-        session: session ?? null,
+      const rows = this.#sql.sessions[session === undefined ? 'everywhere' : 'below'].all({
         agent: agent ?? null,
         children: Number(children),
         num: place?.num ?? Number.MAX_SAFE_INTEGER,
         limit: limit + 1,
+        ...(session === undefined ? {} : { session }),
       })
       const shown = rows.slice(0, limit)
       const last = rows.length > limit ? shown.at(-1) : undefined
@@ -85,18 +89,20 @@ export class FleetReader {
   }
 }
 
+function shownSessions(db: Database.Database, where: string) {
+  return db.prepare<Record<string, string | number | null>, ShownRow>(`
+    SELECT num, id, fleet AS record FROM sessions
+    WHERE ${where} AND fleet IS NOT NULL AND num < :num AND (:children OR parent_id IS NULL)
+      AND (:agent IS NULL OR agent = :agent)
+    ORDER BY num DESC LIMIT :limit`)
+}
+
 function prepareAll(db: Database.Database) {
   return {
     session: db.prepare<{ readonly id: string }, { readonly record: string }>(
       'SELECT fleet AS record FROM sessions WHERE id = :id AND fleet IS NOT NULL',
     ),
-    sessions: db.prepare<Record<string, string | number | null>, ShownRow>(`
-      SELECT num, id, fleet AS record FROM sessions
-      WHERE fleet IS NOT NULL AND num < :num AND (:children OR parent_id IS NULL)
-        AND (:agent IS NULL OR agent = :agent)
-        AND (:session IS NULL OR id = :session OR EXISTS (
-          SELECT 1 FROM json_each(iif(json_valid(fleet), fleet, '{}'), '$.above') above WHERE above.value = :session))
-      ORDER BY num DESC LIMIT :limit`),
+    sessions: { everywhere: shownSessions(db, 'true'), below: shownSessions(db, `num IN ${tree}`) },
     // Apart, because SQLite reads the whole table for `min` and `max` at once.
     bounds: db.prepare<[], BoundsRow>(
       'SELECT (SELECT min(seq) FROM fleet_events) AS oldest, (SELECT max(seq) FROM fleet_events) AS head',

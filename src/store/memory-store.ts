@@ -221,7 +221,10 @@ class MemoryStore implements Store {
     const policy: Policy = { before: instantOf(before, 'before'), keep }
     let removed = 0
     for (const shelf of this.#shelves.values()) {
-      const gone = retired(shelf.segments.slice(0, -1), shelf.segments.at(-1)?.last ?? 0, policy)
+      const going = [...shelf.runs.values()].filter(({ status }) => status === 'running')
+      const needed = Math.min(...going.map(({ first_seq }) => first_seq))
+      const free = shelf.segments.slice(0, -1).filter(({ last }) => last < needed)
+      const gone = retired(free, shelf.segments.at(-1)?.last ?? 0, policy)
       shelf.segments = shelf.segments.slice(gone)
       removed += gone
     }
@@ -252,7 +255,7 @@ class MemoryStore implements Store {
     for (const { runs, requests, inputs } of this.#shelves.values()) {
       const newest = [...runs.keys()].at(-1)
       remove(runs, ({ run_id, ended_at }) => run_id !== newest && isOld(ended_at))
-      remove(requests, ({ settled_at }) => isOld(settled_at))
+      remove(requests, ({ run_id, settled_at }) => runs.get(run_id)?.status !== 'running' && isOld(settled_at))
       remove(inputs, ({ state, created_at, settled_at = created_at }) => !waits(state) && isOld(settled_at))
     }
     return removed

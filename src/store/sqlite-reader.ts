@@ -2,7 +2,7 @@ import type Database from 'better-sqlite3'
 import { Refusal, type Request, type Run } from '../protocol/protocol.ts'
 import type { Damage } from './damage.ts'
 import { EventReader } from './event-reader.ts'
-import { FleetReader } from './fleet-reader.ts'
+import { FleetReader, tree } from './fleet-reader.ts'
 import { decodePlace, encodePlace, instantOf } from './page-cursor.ts'
 import { fold } from './rows.ts'
 import { openConnection } from './sqlite-connection.ts'
@@ -22,8 +22,6 @@ import { StoredRows } from './stored-rows.ts'
 
 const endOfTime = Number.MAX_SAFE_INTEGER
 const session = '(SELECT num FROM sessions WHERE id = :id)'
-const tree = `(WITH RECURSIVE below (num, id) AS (SELECT num, id FROM sessions WHERE id = :session
-  UNION SELECT s.num, s.id FROM sessions s JOIN below b ON s.parent_id = b.id) SELECT num FROM below)`
 const listed = 'created AS at, id, title, starred, agent, parent_id, record'
 
 interface RecordRow {

@@ -190,7 +190,7 @@ export interface StoreHealth {
  *   cannot be written rejects alone: the groups of other sessions that were handed over with it commit.
  * - S5. A write that cannot be committed rejects with `Refusal('store_unavailable')`; whether it took effect is unknown
  *   to its caller. Later groups of the same session that were handed over before the rejection was told reject too.
- * - S6. The head of a log never shrinks: `retain` keeps each session's newest segment.
+ * - S6. The head of a log never shrinks: `retain` keeps each session's newest segment, and all events of a run that goes on.
  * - S7. A session goes with its parent: to delete one deletes all below it, in the same commit.
  * - S8. What is told over all sessions is numbered in the order of commits: the number rises by one and is never reused.
  * - S9. A record that cannot be read refuses the reads of its session that need it with `Refusal('session_damaged')`, which

@@ -55,6 +55,7 @@ export class Writer {
 
   /** Gives every event its place. */
   place(): void {
+    if (this.#unplaced === 0) return
     this.#connection.transaction(() => this.#placeAll())
   }
 

@@ -517,6 +517,22 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         expect(store.bounds('s')).toEqual({ oldest: 19, head: 20 })
       })
 
+      it('keeps all events of a run that goes on until it has ended (S6)', async () => {
+        const going = run('s', 'r', { first_seq: 4 })
+        await write(
+          's',
+          putSession(session('s')),
+          { kind: 'run.put', run: run('s', 'before', { first_seq: 1, status: 'completed' }) },
+          { kind: 'run.put', run: going },
+          ...[1, 3, 5, 7, 9].map((seq) => events(seq, seq + 1)),
+        )
+        expect(await store.retain({ before: instant(99), keep: 1 })).toBe(1)
+        expect(store.bounds('s')).toEqual({ oldest: 3, head: 10 })
+        await write('s', { kind: 'run.put', run: { ...going, status: 'completed' } })
+        expect(await store.retain({ before: instant(99), keep: 1 })).toBe(3)
+        expect(store.bounds('s')).toEqual({ oldest: 9, head: 10 })
+      })
+
       it('opens no hole when a clock went backwards', async () => {
         await write(
           's',
@@ -566,7 +582,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         expect(store.events('s', 8)).toMatchObject({ last: 9, text: expect.not.stringContaining('"agent_choice"') })
       })
 
-      it('forgets runs, inputs and requests that ended long ago, but no newest run', async () => {
+      it('forgets runs, inputs and requests that ended long ago, but no newest run, and nothing that a run has asked that goes on', async () => {
         const ended = (id: string, at: number) => run('s', id, { status: 'completed', ended_at: instant(at) })
         const settled = (id: string, at: number) => ({ ...request('s', id, 'answered'), settled_at: instant(at) })
         const delivered = (id: string, at: number) => ({ ...input('s', id, 'delivered'), created_at: instant(at) })
@@ -578,7 +594,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
           ...[ended('r1', 1), run('s', 'r2'), ended('r3', 9), ended('r4', 1)].map(
             (run): Change => ({ kind: 'run.put', run }),
           ),
-          ...[settled('q1', 1), request('s', 'q2'), settled('q3', 9)].map(
+          ...[settled('q1', 1), request('s', 'q2'), settled('q3', 9), { ...settled('q4', 1), run_id: 'r2' }].map(
             (request): Change => ({ kind: 'request.put', request }),
           ),
           ...[delivered('i1', 1), input('s', 'i2'), delivered('i3', 9), waitedLong, held].map(
@@ -587,7 +603,7 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         )
         expect(await store.forgetRecords(instant(5))).toBe(3)
         expect(store.runs('s', { limit: 9 }).entries.map(({ run_id }) => run_id)).toEqual(['r4', 'r3', 'r2'])
-        expect(store.requests('s', 'all').map(({ id }) => id)).toEqual(['q2', 'q3'])
+        expect(store.requests('s', 'all').map(({ id }) => id)).toEqual(['q2', 'q3', 'q4'])
         expect(store.inputs('s').map(({ id }) => id)).toEqual(['i2', 'i5'])
         expect(store.input('s', 'i4')).toEqual(waitedLong)
         expect(await store.forgetRecords(instant(99))).toBe(4)

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { FleetPage, FleetSnapshot } from '../../src/protocol/protocol.ts'
+import { patience } from '../patience.ts'
 import { Bench } from './bench.ts'
 import { all, eventsOf, isOfType, until } from './frames.ts'
 
@@ -49,12 +50,10 @@ describe('The events of all sessions', () => {
 
   it('are waited for by whoever asks for a page', async () => {
     await using bench = await Bench.open()
-    const asked = page(bench, { wait: '1m', types: 'session_created' })
+    const asked = page(bench, { since: '0', wait: '1m', types: 'session_created' })
     const id = await bench.session()
     const { events } = await asked
-    // The session may have come before the question.
-    const told = events.length > 0 ? events : (await page(bench, { since: '0' })).events
-    expect(told.map(({ event }) => event.session.id)).toEqual([id])
+    expect(events.map(({ event }) => event.session.id)).toEqual([id])
   })
 
   it('show the sessions of an agent, or one of them', async () => {
@@ -65,6 +64,20 @@ describe('The events of all sessions', () => {
     expect(new Set(events.map(({ event }) => event.session.id))).toEqual(new Set([id]))
     expect((await page(bench, { since: '0', session: id, types: 'session_created' })).events).toHaveLength(1)
     expect((await page(bench, { since: '0', session: 'none' })).events).toEqual([])
+  })
+
+  it('tell the readers of an agent that another one runs a session now', async () => {
+    await using bench = await Bench.open()
+    const { id } = await bench.ran()
+    const { next_since } = await page(bench, { since: '0' })
+    await bench.client.call('startRun', { params: { id }, body: { agent: 'fixed', messages: [{ content: 'go' }] } })
+    await bench.manager.waitStopped(id, patience)
+    const since = String(next_since)
+    const left = (await page(bench, { since, agent: 'echo' })).events.map(({ event }) => event)
+    expect(left).toMatchObject([{ type: 'session_status', agent_before: 'echo', session: { id, agent: 'fixed' } }])
+    const [came, ...rest] = (await page(bench, { since, agent: 'fixed' })).events
+    expect(came?.event).toEqual(left[0])
+    expect(rest.map(({ event }) => event.agent_before)).not.toContain('echo')
   })
 
   it('go on from a snapshot, which comes in pages', async () => {

@@ -144,6 +144,27 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(await next.manager.waitStopped(id, patience)).toBe(true)
   })
 
+  it('knows which calls had begun also when retention has passed meanwhile', async () => {
+    const built = await resuming({ eventRetention: { ageMs: -patience, newest: 1 } })
+    const { id, run } = await running(built)
+    await run.tell(calling('a', 'b'))
+    await run.tell(toolCall('a'))
+    await run.tell(toolCall('b'))
+    await run.tell(toolResponse('a', 'done'))
+    await built.manager.getSession(id)
+    // In a commit of its own, which stays in any case.
+    await built.manager.updateSessionTitle(id, 'still at work')
+    await built.manager.retain()
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    expect([...(again.context.resumed?.begun ?? [])]).toEqual([
+      ['a', { output: 'done' }],
+      ['b', undefined],
+    ])
+    await again.end()
+    expect(await next.manager.waitStopped(id, patience)).toBe(true)
+  })
+
   it('tells the runtime how many model calls were allowed besides, and gives no answer again that was acted on', async () => {
     const limit = { content: { kind: 'continuation', max_iterations: 1 } } as const
     const usage = { input_tokens: 0, output_tokens: 0, context_length: 0, context_limit: 0, cost: 0 }

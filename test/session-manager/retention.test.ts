@@ -86,6 +86,20 @@ describe.each(backends)('Retention, over $over', (backend) => {
     await house.manager.deleteSession(newest)
   })
 
+  test('keeps a session that somebody comes back to while others are being deleted', async () => {
+    const house = await newHouse({ sessionRetention: { ageMs: -patience } })
+    const { manager, store } = house
+    const [old, back] = [await rested(house), await rested(house)]
+    store.hold(old)
+    const pass = manager.retain()
+    await expect.poll(() => store.waiting).toBe(1)
+    await manager.updateSessionTitle(back, 'back again')
+    store.release()
+    await pass
+    expect([await isThere(house, old), await isThere(house, back)]).toEqual([false, true])
+    await manager.deleteSession(back)
+  })
+
   test('lets a message that a client holds wait for as long as it likes (M2)', async () => {
     const house = await newHouse({ eventRetention: { ageMs: -patience } })
     const { manager } = house

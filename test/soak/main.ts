@@ -11,7 +11,7 @@ import { Random } from '../crash/random.ts'
 import { type Started, start } from '../process.ts'
 import { writeAgents } from './agents.ts'
 import { Inspector } from './inspector.ts'
-import { type Levels, measure, names, rises } from './levels.ts'
+import { averageDisk, type Levels, measure, names, rises } from './levels.ts'
 import { countRows, tables } from './rows.ts'
 import { type Tally, visit, watchAll } from './visit.ts'
 
@@ -71,9 +71,10 @@ async function soak(server: Started): Promise<boolean> {
     })
     const dashboard = new AbortController()
     const watching = watchAll(url, random, dashboard.signal)
+    const disk = averageDisk(folder, dashboard.signal)
     await Promise.all(crew).finally(() => dashboard.abort())
     await watching
-    const sample = await measure(server.pid, folder, inspector)
+    const sample = await measure(server.pid, await disk, inspector)
     samples.push(sample)
     const minute = ((performance.now() - began) / 60_000).toFixed(1)
     const levels = names.map((name) => shown(name, sample[name]))

@@ -73,8 +73,10 @@ export class Lifecycle {
     await this.#sessions.load(waiting)
     if (this.#phase === 'starting') {
       this.#phase = 'ready'
-      // In one breath with that: nobody may come in between. Found again, for some may have been unloaded meanwhile.
+      // In one breath with that: nobody may come in between. Found again, for a commit that failed may have unloaded some.
       for (const id of waiting) this.#sessions.find(id)?.inputs.goOn()
+      // Not before: what was loaded for them must still be there.
+      this.#sessions.startSweeping()
       this.#retention.start()
     }
     return takenUpRuns(found)

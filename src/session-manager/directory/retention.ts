@@ -83,8 +83,8 @@ export class Retention {
   async *#removeSessions(kept: Kept): AsyncGenerator<void, void, void> {
     const { store } = this.#options
     const before = Date.now() - kept.ageMs
-    for (const family of await staleSessions(store, { before, newest: kept.newest, signal: this.#leave.signal })) {
-      await this.#sessions.removeUnused(family)
+    for (const stale of await staleSessions(store, { before, newest: kept.newest, signal: this.#leave.signal })) {
+      await this.#sessions.removeUnused(stale)
       await giveWay()
       yield
     }

@@ -5,10 +5,12 @@ import { keyOfCommand, withoutKey } from '../idempotency.ts'
 import { LiveSession } from '../live-session.ts'
 import type { SharedSurroundings, Surroundings } from '../state/surroundings.ts'
 import { isDamage, unlessDamaged } from '../unless-damaged.ts'
-import { isNeeded } from './stale-sessions.ts'
+import { isNeeded, type StaleSession } from './stale-sessions.ts'
 
-const sweepEveryMs = 15_000
+const sweepEveryMs = 1000
 const unusedForMs = 60_000
+/** When more are loaded, they need to be unused for a moment only: whoever goes through all sessions must not fill the memory. */
+const crowd = { sessions: 1000, unusedForMs: 1000 } as const
 /** How long everybody else waits at most while many sessions are loaded. */
 const stepMs = 25
 /** After so long without a run the toolsets of a session are stopped. */
@@ -22,7 +24,7 @@ const mostUnusable = 1000
 export class SessionMap {
   readonly #around: Surroundings
   readonly #loaded = new Map<string, LiveSession>()
-  readonly #sweeper: NodeJS.Timeout
+  #sweeper: NodeJS.Timeout | undefined
   /** Sessions that a failed commit has thrown away, and that nothing has gone on in since. */
   readonly #lost = new Set<string>()
   /** The next look for what a failed commit has stopped. */
@@ -39,6 +41,10 @@ export class SessionMap {
       peek: (id) => this.peek(id),
       below: (id) => this.below(id),
     }
+  }
+
+  /** From now on what nobody uses is unloaded. */
+  startSweeping(): void {
     this.#sweeper = setInterval(() => this.#sweep(), sweepEveryMs).unref()
   }
 
@@ -133,14 +139,18 @@ export class SessionMap {
     this.#around.fleet.wake()
   }
 
-  /** Deletes a root session with all below it, unless somebody needs one of them. Resolves when that is committed. */
-  async removeUnused(id: string): Promise<void> {
+  /** Deletes a root session with all below it, unless somebody needs one of them, or has used it since. Resolves after the commit. */
+  async removeUnused({ id, lastUsed }: StaleSession): Promise<void> {
     const { store } = this.#around
     const ids = idsBelow(store, id)
     const isUsed = (one: string): boolean => {
       const told = store.fleetSession(one)
       return (
-        told === undefined || isNeeded(told) || store.inputs(one).length > 0 || this.peek(one)?.isUnusedFor(0) === false
+        told === undefined ||
+        isNeeded(told) ||
+        Date.parse(told.updated_at) > lastUsed ||
+        store.inputs(one).length > 0 ||
+        this.peek(one)?.isUnusedFor(0) === false
       )
     }
     // What is damaged goes only when somebody says so.
@@ -152,7 +162,7 @@ export class SessionMap {
 
   #sweep(): void {
     for (const session of this.loaded) void session.cool(idleForMs)
-    this.unload(unusedForMs)
+    this.unload(this.#loaded.size > crowd.sessions ? crowd.unusedForMs : unusedForMs)
   }
 
   /** Leaves every session as it is. */

@@ -3,11 +3,15 @@ import type { FleetSession } from '../../protocol/protocol.ts'
 import type { Store } from '../../store/store.ts'
 
 /** A root session with all below it, as far as is told of them. */
-interface Family {
-  readonly id: string
-  /** Milliseconds since 1970. */
+interface Family extends StaleSession {
   lastUsed: number
   isNeeded: boolean
+}
+
+export interface StaleSession {
+  readonly id: string
+  /** The last activity of it and all below it, in milliseconds since 1970. */
+  readonly lastUsed: number
 }
 
 interface StaleSessionsOptions {
@@ -21,7 +25,7 @@ interface StaleSessionsOptions {
 export async function staleSessions(
   store: Store,
   { before, newest = Number.POSITIVE_INFINITY, signal }: StaleSessionsOptions,
-): Promise<readonly string[]> {
+): Promise<readonly StaleSession[]> {
   const families = new Map<string, Family>()
   let cursor: string | undefined
   do {
@@ -33,7 +37,6 @@ export async function staleSessions(
   return [...families.values()]
     .sort((a, b) => b.lastUsed - a.lastUsed)
     .filter(({ lastUsed, isNeeded }, place) => !isNeeded && (lastUsed < before || place >= newest))
-    .map(({ id }) => id)
     .reverse()
 }
 

@@ -63,11 +63,12 @@ export class FleetTeller {
     for (const change of changes) if (change.kind === 'run.put') this.#follow(change.run)
     const now = new Date().toISOString()
     const session = this.#view(look, now, head)
-    const events = this.#types(session).map((type): FleetEvent => ({ type, timestamp: now, session }))
+    const told = { timestamp: now, session, ...this.#agentBefore(session) }
+    const events = this.#types(session).map((type): FleetEvent => ({ type, ...told }))
     const asked = this.#requests.map((request): FleetEvent => {
-      return { type: request.state === 'open' ? 'request_opened' : 'request_settled', timestamp: now, session, request }
+      return { type: request.state === 'open' ? 'request_opened' : 'request_settled', ...told, request }
     })
-    const all = events.length + asked.length > 0 ? [...events, ...asked] : this.#progress(session, now)
+    const all = events.length + asked.length > 0 ? [...events, ...asked] : this.#progress(told)
     if (all.length === 0) return []
     this.#told = session
     this.#forget()
@@ -89,9 +90,14 @@ export class FleetTeller {
   }
 
   /** The log went on, or figures changed; of deltas alone this is told now and then. */
-  #progress(session: FleetSession, timestamp: string): readonly FleetEvent[] {
-    if (!this.#hasNews && !this.#isDue && this.#told !== undefined && isSame(this.#told, session)) return []
-    return [{ type: 'session_progress', timestamp, session }]
+  #progress(told: Omit<FleetEvent, 'type'>): readonly FleetEvent[] {
+    if (!this.#hasNews && !this.#isDue && this.#told !== undefined && isSame(this.#told, told.session)) return []
+    return [{ type: 'session_progress', ...told }]
+  }
+
+  #agentBefore({ agent }: FleetSession): Pick<FleetEvent, 'agent_before'> {
+    const before = this.#told?.agent
+    return before === undefined || before === agent ? {} : { agent_before: before }
   }
 
   get #isDue(): boolean {
