@@ -7,7 +7,10 @@ import { z } from 'zod'
 export const catalogue = {
   invalid_request: { title: 'The request is malformed', retryable: false },
   invalid_working_dir: { title: 'The working directory cannot be used', retryable: false },
-  unsupported_media_type: { title: 'The body must be JSON', retryable: false },
+  unsupported_media_type: {
+    title: 'The body must be declared as JSON, with Content-Type: application/json',
+    retryable: false,
+  },
   request_too_large: { title: 'The body is larger than the server accepts', retryable: false },
   unauthorized: { title: 'A valid bearer token is required', retryable: false },
   forbidden_origin: { title: 'The request comes from a host or origin that is not allowed', retryable: false },

@@ -14,6 +14,7 @@ import { SessionRuns } from './runs/session-runs.ts'
 import { settleLeftRun } from './runs/settle-left-run.ts'
 import { SessionEditor } from './session-editor.ts'
 import { SessionSettings } from './session-settings.ts'
+import { SessionUse } from './session-use.ts'
 import { SessionState } from './state/session-state.ts'
 import type { SessionTally } from './state/session-tally.ts'
 import type { Surroundings } from './state/surroundings.ts'
@@ -48,7 +49,8 @@ export class LiveSession {
   readonly #gate: Gate
   readonly #control: RunControl
   readonly #keeper: RuntimeKeeper
-  readonly #life: SessionLife
+  readonly #use = new SessionUse()
+  readonly #onGone: () => void
   /** Resolves when what the last run worked with is closed. */
   #emptied: Promise<void> = Promise.resolve()
   #found: Fate | undefined
@@ -68,7 +70,7 @@ export class LiveSession {
     this.answers = new SessionAnswers(this.#state, this.#gate)
     this.settings = new SessionSettings(this.#state, this.#gate)
     this.editor = new SessionEditor(this.#state, this.#gate)
-    this.#life = { onGone: () => onGone(this), visits: 0, lastUsed: performance.now() }
+    this.#onGone = () => onGone(this)
     const [newest] = isNew ? [] : around.store.runs(record.id, { limit: 1 }).entries
     if (newest?.status === 'running') this.#takeUpOrDrop(newest)
   }
@@ -128,7 +130,7 @@ export class LiveSession {
   /** Nothing needs it in memory, and nothing has for so many milliseconds. */
   isUnusedFor(milliseconds: number): boolean {
     const isRead = this.#state.log.readers > 0
-    return !this.#isNeeded && !isRead && this.#keeper.isEmpty && performance.now() - this.#life.lastUsed >= milliseconds
+    return !this.#isNeeded && !isRead && this.#keeper.isEmpty && this.#use.idleFor >= milliseconds
   }
 
   /** Stops the toolsets of a session that has not run for so many milliseconds; its next run starts them again. */
@@ -198,7 +200,7 @@ export class LiveSession {
     this.attachments.end()
     const committed = this.#state.recorder.settled()
     const left = this.#abandon().then(() => this.#emptied)
-    const gone = Promise.allSettled([committed, left]).then(() => this.#life.onGone())
+    const gone = Promise.allSettled([committed, left]).then(() => this.#onGone())
     this.#gate.closeForDeletion(gone)
     await committed
     this.#state.log.close()
@@ -245,19 +247,17 @@ export class LiveSession {
   }
 
   /** Keeps the session loaded while somebody works with it. Refuses when it is gone, or about to go. */
-  async visit<T>(work: (session: this) => T | Promise<T>): Promise<T> {
-    this.#life.visits += 1
-    try {
-      this.#gate.decide('read')
-      return await work(this)
-    } catch (failure) {
-      // A refusal tells what it was decided on: no crash may take that back. Only who is turned away need not wait.
-      if (!(failure instanceof Refusal && failure.code === 'overloaded')) await this.settled()
-      throw failure
-    } finally {
-      this.#life.visits -= 1
-      this.#life.lastUsed = performance.now()
-    }
+  visit<T>(work: (session: this) => T | Promise<T>): Promise<T> {
+    return this.#use.visit(async () => {
+      try {
+        this.#gate.decide('read')
+        return await work(this)
+      } catch (failure) {
+        // A refusal tells what it was decided on: no crash may take that back. Only who is turned away need not wait.
+        if (!(failure instanceof Refusal && failure.code === 'overloaded')) await this.settled()
+        throw failure
+      }
+    })
   }
 
   /** Lets the run go, and then what it worked with. */
@@ -271,7 +271,7 @@ export class LiveSession {
   /** Somebody works with it, or something would be lost if it were loaded again now. */
   get #isNeeded(): boolean {
     const { requests, recorder } = this.#state
-    return this.isActive || !this.tasks.isIdle || this.#life.visits > 0 || !requests.isEmpty || !recorder.isSettled
+    return this.isActive || !this.tasks.isIdle || this.#use.isVisited || !requests.isEmpty || !recorder.isSettled
   }
 
   /** Ends the tails once they have shown everything, unless the session goes on; the next use loads it again. */
@@ -280,7 +280,7 @@ export class LiveSession {
       () => {
         if (this.#isNeeded) return
         this.#state.log.close()
-        this.#life.onGone()
+        this.#onGone()
         this.#emptied = this.#keeper.close()
       },
       () => {},
@@ -305,7 +305,7 @@ export class LiveSession {
     for (const session of sessions) session.#state.recorder.leave()
     const left = Promise.all(sessions.map((session) => session.#abandon()))
     const gone = left.then(() => {
-      for (const session of sessions) session.#life.onGone()
+      for (const session of sessions) session.#onGone()
     })
     for (const session of sessions) {
       session.#gate.close('store_unavailable', gone)
@@ -319,12 +319,4 @@ export class LiveSession {
     const below = this.tasks.running.flatMap(({ session }) => (session.isDeleted ? [] : session.#withTasks))
     return [this, ...below]
   }
-}
-
-/** Who uses the session, and who wants to know when it is gone. */
-interface SessionLife {
-  readonly onGone: () => void
-  /** Commands and reads that are under way. */
-  visits: number
-  lastUsed: number
 }

@@ -60,7 +60,7 @@ import type { LiveSession } from './live-session.ts'
 import { type SessionManagerOptions, surroundingsOf } from './manager-options.ts'
 import type { StopRequest } from './runs/active-run.ts'
 import { toRunRequest } from './runs/session-runs.ts'
-import { toMessages } from './state/transcript.ts'
+import { toMessages } from './state/session-tree.ts'
 import { toDetails, toRecovery } from './views/session-view.ts'
 import { settledWithin } from './wait.ts'
 

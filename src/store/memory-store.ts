@@ -1,9 +1,18 @@
-import type { Cursor, FleetSession, LogBounds, Request, Run } from '../protocol/protocol.ts'
-import { eventPage, fitting } from './event-page.ts'
-import { FleetEvents } from './fleet-events.ts'
+import {
+  type Cursor,
+  type FleetEvent,
+  type FleetSession,
+  frame,
+  type LogBounds,
+  type Request,
+  type Run,
+} from '../protocol/protocol.ts'
 import { HandOver } from './hand-over.ts'
-import { decodeFleetPlace, decodePlace, encodeFleetPlace, encodePlace, instantOf, type Place } from './page-cursor.ts'
-import { type Policy, retired } from './retention.ts'
+import { MemoryLog } from './memory-log.ts'
+import { byPlace, createdWithin, pageOf, placeOf } from './memory-page.ts'
+import { MemoryShelf, waits } from './memory-shelf.ts'
+import { decodeFleetPlace, encodeFleetPlace, instantOf } from './page-cursor.ts'
+import type { Policy } from './retention.ts'
 import { fold } from './rows.ts'
 import type {
   Change,
@@ -23,27 +32,7 @@ import type {
   StoreError,
   StoreHealth,
 } from './store.ts'
-import { thinned } from './thinning.ts'
 import { unavailableRefusal } from './unavailable-refusal.ts'
-
-/** A segment and how large it is; `at` in milliseconds since 1970. */
-interface StoredSegment extends Segment {
-  readonly at: number
-  readonly size: number
-}
-
-/** All that is stored of one session. */
-interface Shelf {
-  /** Rises with each session. */
-  readonly num: number
-  fleet: FleetSession | undefined
-  record: SessionRecord
-  segments: StoredSegment[]
-  readonly items: Map<number, ItemRecord>
-  readonly runs: Map<string, Run>
-  readonly inputs: Map<string, InputRecord>
-  readonly requests: Map<string, Request>
-}
 
 /** Sessions in memory, gone with the process: every promise of a store but S3. */
 export function createMemoryStore(): Store {
@@ -52,8 +41,8 @@ export function createMemoryStore(): Store {
 
 class MemoryStore implements Store {
   readonly failed = new Promise<StoreError>(() => {})
-  readonly #shelves = new Map<string, Shelf>()
-  readonly #fleet = new FleetEvents()
+  readonly #shelves = new Map<string, MemoryShelf>()
+  readonly #fleet = new MemoryLog()
   readonly #keys = new Map<string, KeyRecord>()
   readonly #handOver = new HandOver<Group>(async (batch) => this.#commit(batch.map(({ load }) => load)))
   #lastNum = 0
@@ -69,20 +58,20 @@ class MemoryStore implements Store {
 
   sessions(filter: SessionFilter): Page<SessionRecord> {
     const q = fold(filter.q ?? '')
-    const [after, before] = spanOf(filter)
+    const isMeant = createdWithin(filter)
     const entries = [...this.#shelves.values()]
       .map(({ record }) => record)
       .filter(({ parent_id }) => parent_id === undefined)
       .filter(({ title }) => fold(title).includes(q))
       .filter(({ starred }) => filter.starred === undefined || starred === filter.starred)
       .filter(({ agent }) => filter.agent === undefined || agent?.source === filter.agent)
-      .filter(({ created_at }) => Date.parse(created_at) > after && Date.parse(created_at) < before)
+      .filter(({ created_at }) => isMeant(created_at))
     return pageOf(entries, placeOf, filter)
   }
 
   children(parentId: string): readonly SessionRecord[] {
     const children = [...this.#shelves.values()].map(({ record }) => record)
-    return children.filter(({ parent_id }) => parent_id === parentId).sort((a, b) => compare(placeOf(a), placeOf(b)))
+    return children.filter(({ parent_id }) => parent_id === parentId).sort((a, b) => byPlace(placeOf(a), placeOf(b)))
   }
 
   titles(prefix: string): readonly string[] {
@@ -146,14 +135,14 @@ class MemoryStore implements Store {
 
   findRequests(filter: RequestFilter): Page<Request> {
     const { state, kind, session, agent } = filter
-    const [after, before] = spanOf(filter)
+    const isMeant = createdWithin(filter)
     const shelves = session === undefined ? [...this.#shelves.values()] : this.#family(session)
     const entries = shelves
       .filter(({ record }) => agent === undefined || record.agent?.source === agent)
       .flatMap(({ requests }) => [...requests.values()])
       .filter((request) => state === 'all' || (request.state === 'open') === (state === 'open'))
       .filter(({ content }) => kind === undefined || content.kind === kind)
-      .filter(({ created_at }) => Date.parse(created_at) > after && Date.parse(created_at) < before)
+      .filter(({ created_at }) => isMeant(created_at))
     return pageOf(entries, placeOf, filter, 'oldest first')
   }
 
@@ -162,18 +151,11 @@ class MemoryStore implements Store {
   }
 
   bounds(sessionId: string): LogBounds {
-    const segments = this.#shelves.get(sessionId)?.segments ?? []
-    return { oldest: segments.at(0)?.first ?? 0, head: segments.at(-1)?.last ?? 0 }
+    return this.#shelves.get(sessionId)?.log.bounds ?? { oldest: 0, head: 0 }
   }
 
   events(sessionId: string, after: Cursor): Segment | undefined {
-    const segments = this.#shelves.get(sessionId)?.segments ?? []
-    const from = segments.findIndex(({ last }) => last > after)
-    if (from === -1) return undefined
-    const page = fitting(segments.slice(from, from + eventPage.segments))
-    const [first, last] = [page.at(0), page.at(-1)]
-    if (first === undefined || last === undefined) return undefined
-    return { first: first.first, last: last.last, text: page.map(({ text }) => text).join('') }
+    return this.#shelves.get(sessionId)?.log.page(after)
   }
 
   fleetSession(id: string): FleetSession | undefined {
@@ -200,7 +182,7 @@ class MemoryStore implements Store {
   }
 
   fleetEvents(after: Cursor): Segment | undefined {
-    return this.#fleet.read(after)
+    return this.#fleet.page(after)
   }
 
   write(group: Group): Promise<void> {
@@ -219,46 +201,17 @@ class MemoryStore implements Store {
 
   async retain({ before, keep }: { readonly before: string; readonly keep?: number | undefined }): Promise<number> {
     const policy: Policy = { before: instantOf(before, 'before'), keep }
-    let removed = 0
-    for (const shelf of this.#shelves.values()) {
-      const going = [...shelf.runs.values()].filter(({ status }) => status === 'running')
-      const needed = Math.min(...going.map(({ first_seq }) => first_seq))
-      const free = shelf.segments.slice(0, -1).filter(({ last }) => last < needed)
-      const gone = retired(free, shelf.segments.at(-1)?.last ?? 0, policy)
-      shelf.segments = shelf.segments.slice(gone)
-      removed += gone
-    }
-    return removed
+    return this.#sumOf((shelf) => shelf.retain(policy))
   }
 
   async thin(before: string): Promise<number> {
     const instant = instantOf(before, 'before')
-    let changed = 0
-    for (const shelf of this.#shelves.values()) {
-      shelf.segments = shelf.segments.map((segment) => {
-        const text = segment.at < instant ? thinned(segment.text) : segment.text
-        if (text === segment.text) return segment
-        changed += 1
-        return { ...segment, text, size: Buffer.byteLength(text) }
-      })
-    }
-    return changed
+    return this.#sumOf(({ log }) => log.thin(instant))
   }
 
   async forgetRecords(before: string): Promise<number> {
     const instant = instantOf(before, 'before')
-    const isOld = (ended: string | undefined): boolean => ended !== undefined && Date.parse(ended) < instant
-    let removed = 0
-    const remove = <T>(map: Map<string, T>, isGone: (record: T) => boolean): void => {
-      for (const [id, record] of [...map]) if (isGone(record)) removed += Number(map.delete(id))
-    }
-    for (const { runs, requests, inputs } of this.#shelves.values()) {
-      const newest = [...runs.keys()].at(-1)
-      remove(runs, ({ run_id, ended_at }) => run_id !== newest && isOld(ended_at))
-      remove(requests, ({ run_id, settled_at }) => runs.get(run_id)?.status !== 'running' && isOld(settled_at))
-      remove(inputs, ({ state, created_at, settled_at = created_at }) => !waits(state) && isOld(settled_at))
-    }
-    return removed
+    return this.#sumOf((shelf) => shelf.forget(instant))
   }
 
   async forgetKeys(before: string): Promise<number> {
@@ -306,16 +259,25 @@ class MemoryStore implements Store {
     for (const change of changes) {
       const shelf = this.#shelves.get(session_id)
       if (change.kind === 'session.put' && shelf === undefined)
-        this.#shelves.set(session_id, shelfOf(change.session, ++this.#lastNum))
+        this.#shelves.set(session_id, new MemoryShelf(change.session, ++this.#lastNum))
       else if (change.kind === 'session.delete') this.#delete(session_id)
-      else if (change.kind === 'fleet.append') this.#fleet.append(change.event)
+      else if (change.kind === 'fleet.append') this.#tell(change.event)
       else if (change.kind === 'key.put') this.#keys.set(keyName(change.key), change.key)
-      else if (shelf !== undefined) put(shelf, change)
+      else if (shelf !== undefined) shelf.put(change)
     }
   }
 
+  #tell(event: FleetEvent): void {
+    const seq = this.#fleet.bounds.head + 1
+    this.#fleet.append({ first: seq, last: seq, text: frame(seq, JSON.stringify(event)) }, event.timestamp)
+  }
+
+  #sumOf(work: (shelf: MemoryShelf) => number): number {
+    return [...this.#shelves.values()].reduce((sum, shelf) => sum + work(shelf), 0)
+  }
+
   /** What is stored of a session and of all below it. */
-  #family(sessionId: string): readonly Shelf[] {
+  #family(sessionId: string): readonly MemoryShelf[] {
     const shelf = this.#shelves.get(sessionId)
     if (shelf === undefined) return []
     return [shelf, ...this.children(sessionId).flatMap(({ id }) => this.#family(id))]
@@ -325,49 +287,9 @@ class MemoryStore implements Store {
     const session = this.#shelves.get(sessionId)?.fleet
     this.#shelves.delete(sessionId)
     if (session !== undefined) {
-      this.#fleet.append({ type: 'session_deleted', timestamp: new Date().toISOString(), session })
+      this.#tell({ type: 'session_deleted', timestamp: new Date().toISOString(), session })
     }
     for (const { id } of this.children(sessionId)) this.#delete(id)
-  }
-}
-
-function shelfOf(record: SessionRecord, num: number): Shelf {
-  return {
-    num,
-    fleet: undefined,
-    record,
-    segments: [],
-    items: new Map(),
-    runs: new Map(),
-    inputs: new Map(),
-    requests: new Map(),
-  }
-}
-
-function put(shelf: Shelf, change: Exclude<Change, { kind: 'session.delete' | 'key.put' | 'fleet.append' }>): void {
-  switch (change.kind) {
-    case 'session.put':
-      shelf.record = change.session
-      return
-    case 'item.put':
-      shelf.items.set(change.item.position, change.item)
-      return
-    case 'run.put':
-      shelf.runs.set(change.run.run_id, change.run)
-      return
-    case 'input.put':
-      shelf.inputs.set(change.input.id, change.input)
-      return
-    case 'request.put':
-      shelf.requests.set(change.request.id, change.request)
-      return
-    case 'fleet.put':
-      shelf.fleet = change.session
-      return
-    case 'events.append': {
-      const { segment, at } = change
-      shelf.segments.push({ ...segment, at: Date.parse(at), size: Buffer.byteLength(segment.text) })
-    }
   }
 }
 
@@ -377,46 +299,4 @@ function sizeOf(change: Change): number {
 
 function keyName({ scope, key }: { readonly scope: string; readonly key: string }): string {
   return JSON.stringify([scope, key])
-}
-
-function placeOf({ created_at, id }: { readonly created_at: string; readonly id: string }): Place {
-  return { at: Date.parse(created_at), id }
-}
-
-/** The instants between which something was created. */
-function spanOf({
-  created_after,
-  created_before,
-}: Pick<SessionFilter, 'created_after' | 'created_before'>): readonly [number, number] {
-  return [
-    created_after === undefined ? -Infinity : instantOf(created_after, 'created_after'),
-    created_before === undefined ? Infinity : instantOf(created_before, 'created_before'),
-  ]
-}
-
-/** Newest first, then by id, descending, or the other way round; what comes after the cursor's place. */
-function pageOf<T>(
-  entries: readonly T[],
-  placeOf: (entry: T) => Place,
-  { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
-  order: 'newest first' | 'oldest first' = 'newest first',
-): Page<T> {
-  const after = cursor === undefined ? undefined : decodePlace(cursor)
-  const inOrder = (a: Place, b: Place): number => (order === 'newest first' ? compare(b, a) : compare(a, b))
-  const rest = entries
-    .map((entry) => ({ entry, place: placeOf(entry) }))
-    .sort((a, b) => inOrder(a.place, b.place))
-    .filter(({ place }) => after === undefined || inOrder(after, place) < 0)
-  const shown = rest.slice(0, limit)
-  const last = rest.length > limit ? shown.at(-1) : undefined
-  return { entries: shown.map(({ entry }) => entry), next: last && encodePlace(last.place) }
-}
-
-function waits(state: InputRecord['state']): boolean {
-  return state === 'queued' || state === 'held'
-}
-
-function compare(a: Place, b: Place): number {
-  if (a.at !== b.at) return a.at - b.at
-  return a.id < b.id ? -1 : Number(a.id > b.id)
 }

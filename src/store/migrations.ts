@@ -182,7 +182,7 @@ export function migrate(db: Database.Database, applicationId: number, list: read
     db.exec('COMMIT')
   } catch (error) {
     if (db.inTransaction) db.exec('ROLLBACK')
-    const message = `Step ${step} of the database's migration failed; the file is as it was.`
+    const message = `step ${step} of the database's migration failed; the file is as it was`
     throw new StoreError('migration_failed', message, error)
   }
 }

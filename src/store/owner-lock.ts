@@ -49,12 +49,12 @@ export class OwnerLock {
       if (left <= 0)
         throw new StoreError(
           'owned',
-          `Another process owns the database (it holds ${path}): one server at a time may use it.`,
+          `another process owns the database (it holds ${path}): one server at a time may use it; stop that one, or choose another file with --session-db`,
         )
       try {
         await delay(Math.min(pollInterval, left), undefined, { signal })
       } catch (error) {
-        throw new StoreError('owned', 'Waiting for the database was given up while another process owned it.', error)
+        throw new StoreError('owned', 'waiting for the database was given up while another process owned it', error)
       }
     }
   }
@@ -78,7 +78,7 @@ function tryLock(path: string): Database.Database | undefined {
     if (isCode(codeOf(error), 'SQLITE_BUSY')) return undefined
     throw new StoreError(
       'cannot_open',
-      `The lock beside the database, ${path}, cannot be taken: ${fileReason(error)}.`,
+      `the lock beside the database, ${path}, cannot be taken: ${fileReason(error)}`,
       error,
     )
   }

@@ -27,13 +27,13 @@ export function checkFile(path: string, newest: number = migrations.length): voi
   const log = readLog(`${path}-wal`)
   if (file.length === 0) {
     if (log.offsets.size === 0) return
-    throw new StoreError('foreign_file', `${path} is empty, but another program's changes wait beside it.`)
+    throw new StoreError('foreign_file', `${path} is empty, but another program's changes wait beside it`)
   }
   if (wasInterrupted(path, file)) return
   if (file.length < headerSize + 8 || file.toString('latin1', 0, 16) !== 'SQLite format 3\0') {
     throw new StoreError(
       'foreign_file',
-      `${path} is not a database; it was left untouched, choose another file with --session-db.`,
+      `${path} is not a database; it was left untouched, choose another file with --session-db`,
     )
   }
   const page = readPage(log, 1) ?? file
@@ -56,8 +56,8 @@ export function prepareFile(path: string, list: readonly Migration[] = migration
     if (error instanceof StoreError) throw error
     const code = codeOf(error)
     if (severityOf(code) === 'fatal')
-      throw new StoreError('corrupt', `${path} is damaged (${code}): restore a backup.`, error)
-    throw new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}.`, error)
+      throw new StoreError('corrupt', `${path} is damaged (${code}): restore a backup`, error)
+    throw new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}`, error)
   }
 }
 
@@ -94,7 +94,7 @@ function wasInterrupted(path: string, file: Buffer): boolean {
 function checkVersion(path: string, page: Buffer, newest: number): void {
   const version = page.readUInt32BE(field.userVersion)
   if (version <= newest) return
-  const message = `${path} was written by a newer version of this program (schema ${version}, this one knows ${newest}); it was left untouched: start that version again, or restore a backup from before the upgrade.`
+  const message = `${path} was written by a newer version of this program (schema ${version}, this one knows ${newest}); it was left untouched: start that version again, or restore a backup from before the upgrade`
   throw new StoreError('newer_file', message)
 }
 
@@ -111,7 +111,7 @@ function foreign(path: string, log: Log): StoreError {
     : 'belongs to another program'
   return new StoreError(
     'foreign_file',
-    `${path} ${whose}; it was left untouched, choose another file with --session-db.`,
+    `${path} ${whose}; it was left untouched, choose another file with --session-db`,
   )
 }
 
@@ -193,7 +193,7 @@ function withFile(path: string, read: (file: number) => Buffer): Buffer {
   } catch (error) {
     if (error instanceof StoreError) throw error
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return Buffer.alloc(0)
-    throw new StoreError('cannot_open', `${path} cannot be read: ${fileReason(error)}.`, error)
+    throw new StoreError('cannot_open', `${path} cannot be read: ${fileReason(error)}`, error)
   } finally {
     if (file !== undefined) closeSync(file)
   }

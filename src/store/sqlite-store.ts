@@ -1,15 +1,11 @@
-import { existsSync, mkdirSync, realpathSync } from 'node:fs'
-import { basename, dirname, join } from 'node:path'
 import type { Cursor, FleetSession, LogBounds, Request, Run } from '../protocol/protocol.ts'
 import type { Damage } from './damage.ts'
-import { fileReason } from './file-reason.ts'
 import { HandOver } from './hand-over.ts'
-import { OwnerLock } from './owner-lock.ts'
+import { OwnedDatabase } from './owned-database.ts'
 import { instantOf } from './page-cursor.ts'
 import { type Row, rowsOf, sizeOf } from './rows.ts'
 import { codeOf, severityOf } from './sqlite-error.ts'
-import { checkFile, prepareFile } from './sqlite-file.ts'
-import { SqliteReader } from './sqlite-reader.ts'
+import type { SqliteReader } from './sqlite-reader.ts'
 import type {
   FleetFilter,
   FleetSessions,
@@ -29,7 +25,7 @@ import type {
 } from './store.ts'
 import { StoreError } from './store.ts'
 import { unavailableRefusal } from './unavailable-refusal.ts'
-import { WriterLink } from './writer-link.ts'
+import type { WriterLink } from './writer-link.ts'
 
 export interface SqliteStoreOptions {
   /** The database's file. Its directory is made when it is missing. */
@@ -40,13 +36,6 @@ export interface SqliteStoreOptions {
   readonly onDamage?: ((damage: Damage) => void) | undefined
   /** Is told why nothing can be written, as one sentence without an end, and with nothing when writing works again. */
   readonly onHealth?: ((error: string | undefined) => void) | undefined
-}
-
-/** What an open store holds, in the order of opening. */
-interface Opened {
-  readonly lock: OwnerLock
-  readonly link: WriterLink
-  readonly reader: SqliteReader
 }
 
 /** Sessions in a SQLite file that this process alone owns. */
@@ -60,8 +49,8 @@ class SqliteStore implements Store {
   readonly #failed = Promise.withResolvers<StoreError>()
   readonly #leaving = new AbortController()
   #error: string | undefined = 'the store is not open'
-  #opening: Promise<Opened> | undefined
-  #opened: Opened | undefined
+  #opening: Promise<OwnedDatabase> | undefined
+  #opened: OwnedDatabase | undefined
   #closing: Promise<void> | undefined
 
   constructor(options: SqliteStoreOptions) {
@@ -75,7 +64,7 @@ class SqliteStore implements Store {
   }
 
   async open(): Promise<void> {
-    if (this.#closing !== undefined) throw new StoreError('cannot_open', 'The store is closed.')
+    if (this.#closing !== undefined) throw new StoreError('cannot_open', 'the store is closed')
     this.#opening ??= this.#open()
     try {
       this.#opened = await this.#opening
@@ -223,44 +212,24 @@ class SqliteStore implements Store {
     return this.#closing
   }
 
-  async #open(): Promise<Opened> {
-    const path = realPath(this.#options.path)
-    const lockPath = `${path}.owner`
-    // Before the lock, so that nothing is left beside a foreign file; after it, because the file may be another by then.
-    if (!OwnerLock.holds(lockPath)) checkFile(path)
-    const lock = await OwnerLock.acquire(lockPath, {
-      waitMs: this.#options.ownerWaitMs ?? 30_000,
+  async #open(): Promise<OwnedDatabase> {
+    const database = await OwnedDatabase.open(this.#options.path, {
+      ownerWaitMs: this.#options.ownerWaitMs ?? 30_000,
       signal: this.#leaving.signal,
       waiting: () => {
         this.#error = 'another process owns the database'
       },
+      onDamage: (damage) => this.#options.onDamage?.(damage),
+      events: { health: (error) => this.#hear(error), failed: (error) => this.#fail(error) },
     })
-    let link: WriterLink | undefined
-    try {
-      checkFile(path)
-      prepareFile(path)
-      link = await this.#startWriter(path)
-      const reader = new SqliteReader(path, (damage) => this.#options.onDamage?.(damage))
-      this.#error = undefined
-      return { lock, link, reader }
-    } catch (error) {
-      await link?.close()
-      lock.release()
-      throw error instanceof StoreError
-        ? error
-        : new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}.`, error)
-    }
+    this.#error = undefined
+    return database
   }
 
-  #startWriter(path: string): Promise<WriterLink> {
-    return WriterLink.start(path, {
-      health: (error) => {
-        if (this.#closing !== undefined) return
-        this.#error = error
-        this.#options.onHealth?.(error)
-      },
-      failed: (error) => this.#fail(error),
-    })
+  #hear(error: string | undefined): void {
+    if (this.#closing !== undefined) return
+    this.#error = error
+    this.#options.onHealth?.(error)
   }
 
   async #close(): Promise<void> {
@@ -270,10 +239,7 @@ class SqliteStore implements Store {
     this.#handOver.stop(new Error('the store is closed'))
     this.#opened = undefined
     this.#error ??= 'the store is closed'
-    if (opened === undefined) return
-    opened.reader.close()
-    await opened.link.close()
-    opened.lock.release()
+    await opened?.close()
   }
 
   #read<T>(read: (reader: SqliteReader) => T): T {
@@ -285,7 +251,7 @@ class SqliteStore implements Store {
       if (code === 'DEFECT') throw error
       if (severityOf(code) === 'fatal') {
         this.#fail(
-          new StoreError('corrupt', `the database is damaged (${code}); nothing can be trusted any more.`, error),
+          new StoreError('corrupt', `the database is damaged (${code}); nothing can be trusted any more`, error),
         )
       }
       throw unavailableRefusal(error)
@@ -301,24 +267,5 @@ class SqliteStore implements Store {
     this.#error = error.message
     this.#handOver.stop(error)
     this.#failed.resolve(error)
-  }
-}
-
-/** Level by level: in places such as /proc a recursive mkdir never returns. */
-function makeDirectory(path: string): void {
-  if (existsSync(path)) return
-  makeDirectory(dirname(path))
-  mkdirSync(path, { mode: 0o700 })
-}
-
-/** Two names of one file must mean one lock. */
-function realPath(path: string): string {
-  if (path === '' || path === ':memory:')
-    throw new StoreError('cannot_open', 'A database needs a file; without one, use the memory store.')
-  try {
-    makeDirectory(dirname(path))
-    return existsSync(path) ? realpathSync(path) : join(realpathSync(dirname(path)), basename(path))
-  } catch (error) {
-    throw new StoreError('cannot_open', `The directory of ${path} cannot be used: ${fileReason(error)}.`, error)
   }
 }

@@ -131,7 +131,7 @@ export class WriterLink {
 
   #break(sentence: string, cause: unknown): void {
     if (this.#broken !== undefined) return
-    this.#broken = new StoreError('corrupt', `${sentence}; nothing can be written any more.`, cause)
+    this.#broken = new StoreError('corrupt', `${sentence}; nothing can be written any more`, cause)
     this.#ready.reject(cause ?? this.#broken)
     this.#rejectAll(this.#broken)
     if (this.#started) this.#events.failed(this.#broken)

@@ -144,7 +144,7 @@ describe('A database that another process owns', () => {
     await using house = await House.open({ files: { quick } })
     const late = serve(house.agents, house.database, ['--owner-wait', '0s'])
     expect(await late.exit).toEqual({ code: 1, signal: null })
-    expect(late.stderr()).toMatch(/^quarterdeck: Another process owns the database .*\n$/)
+    expect(late.stderr()).toMatch(/^quarterdeck: another process owns the database .*\n$/)
     expect((await house.client.call('ready')).status).toBe(200)
   })
 })

@@ -66,7 +66,7 @@ function changeOf(id: string, source: string, { kind, n, text, yes }: Plan, head
     case 'key.put':
       return { kind, key: key(id, `k${n}`, instant(n)) }
     case 'fleet.put':
-      return putFleet(shown(id, { title: text, ...(yes ? { parent_id: 'above', above: ['top', 'above'] } : {}) }))
+      return putFleet(shown(id, { title: text, ...(yes ? { parent_id: 'above' } : {}) }))
     case 'fleet.append':
       return tell('session_progress', shown(id, { title: text }))
     case 'events.append': {
@@ -96,7 +96,7 @@ function view(store: Store, ids: readonly string[], source: string) {
     shown: [
       fleetPages(store, { limit: 2, agent: source, children: true }),
       fleetPages(store, { limit: 1, agent: source }),
-      fleetPages(store, { limit: 9, agent: source, session: 'above' }),
+      ...ids.map((id) => fleetPages(store, { limit: 9, session: id })),
     ],
     running: running.filter((name) => name.startsWith(source)).sort(),
     each: ids.map((id) => ({

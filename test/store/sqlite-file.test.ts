@@ -219,7 +219,7 @@ describe('migrations', () => {
     const broken: Migration = { name: 'broken', sql: 'DROP TABLE one; INSERT INTO nowhere VALUES (1)' }
     prepareFile(path, [one])
     const before = surroundings(path)
-    const failure = { code: 'migration_failed', message: expect.stringContaining('Step 3') }
+    const failure = { code: 'migration_failed', message: expect.stringContaining('step 3') }
     expect(() => prepareFile(path, [one, two, broken])).toThrow(expect.objectContaining(failure))
     expect(surroundings(path)).toEqual(before)
     prepareFile(path, [one, two])

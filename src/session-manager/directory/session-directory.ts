@@ -10,7 +10,7 @@ import type { ListedSession, Page, SessionFilter, Store } from '../../store/stor
 import type { BatchDeletion, BatchExport } from '../answers.ts'
 import type { Idempotency } from '../idempotency.ts'
 import { newRecord } from '../state/session-record.ts'
-import { toMessages } from '../state/transcript.ts'
+import { toMessages } from '../state/session-tree.ts'
 import { isDamage } from '../unless-damaged.ts'
 import { toDamagedSummary, toDetails, toExport, toSession, toSummary } from '../views/session-view.ts'
 import { settledWithin } from '../wait.ts'

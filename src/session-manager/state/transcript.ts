@@ -1,6 +1,5 @@
 import { type ChatMessage, type Item, type Message, newId } from '../../protocol/protocol.ts'
 import type { CountedBelow, ItemBody, ItemRecord } from '../../store/store.ts'
-import type { TreeItem } from './session-tree.ts'
 
 /** The items of a loaded session, and the answer that is being written. */
 export class Transcript {
@@ -111,27 +110,8 @@ export function visible<I extends ItemRecord>(items: readonly I[]): readonly I[]
   return items.filter(isVisible)
 }
 
-function isVisible({ body }: ItemRecord): boolean {
+export function isVisible({ body }: ItemRecord): boolean {
   return body.rolled_back === undefined
-}
-
-/** The messages among the items and below them, each with the id that addresses it; system messages are not shown. */
-export function toMessages(items: readonly TreeItem[]): readonly Message[] {
-  return visible(items).flatMap(({ id, body, below }) => {
-    if (below !== undefined) return toMessages(below.items)
-    return body.kind === 'message' && body.message.message.role !== 'system' ? [{ ...body.message, id }] : []
-  })
-}
-
-/** The same with what was rolled back, marked. */
-export function toAllMessages(items: readonly TreeItem[], isGone = false): readonly Message[] {
-  return items.flatMap((item) => {
-    const isRolledBack = isGone || !isVisible(item)
-    if (item.below !== undefined) return toAllMessages(item.below.items, isRolledBack)
-    const { rolled_back: _, ...body } = item.body
-    const mark = isRolledBack ? { rolled_back: true } : {}
-    return toMessages([{ ...item, body }]).map((message) => ({ ...message, ...mark }))
-  })
 }
 
 /** What users have said since an agent has last answered in words. */

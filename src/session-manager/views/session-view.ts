@@ -12,9 +12,9 @@ import type {
 } from '../../protocol/protocol.ts'
 import type { DamagedSession, SessionRecord } from '../../store/store.ts'
 import type { BudgetState } from '../answers.ts'
-import type { TreeItem } from '../state/session-tree.ts'
+import { type TreeItem, toAllMessages } from '../state/session-tree.ts'
 import { noSpending } from '../state/spending.ts'
-import { toAllMessages, toItem, visible } from '../state/transcript.ts'
+import { toItem, visible } from '../state/transcript.ts'
 
 /** What a record holds beyond the session that clients know; all of it, by type. */
 const kept: Readonly<Record<Exclude<keyof SessionRecord, keyof Session>, undefined>> = {
