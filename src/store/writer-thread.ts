@@ -39,7 +39,6 @@ class WriterThread {
   #commit({ groups }: Ask & { kind: 'commit' }): void {
     try {
       const codes = this.#writer.commit(groups)
-      this.#recover()
       this.#tell({ kind: 'committed', codes })
     } catch (error) {
       const code = this.#suffer(error)

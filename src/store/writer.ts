@@ -15,6 +15,8 @@ export interface RowGroup {
 const unplacedLimit = 4096
 /** Frames of 4 KiB in the write-ahead log at which they are moved to the database. */
 const logLimit = 2048
+/** Bytes that there must be room for. */
+const probeSize = 1024 * 1024
 
 /** Everything that writes to the database, on the connection that is the only one to do so. */
 export class Writer {
@@ -59,10 +61,18 @@ export class Writer {
     this.#connection.transaction(() => this.#placeAll())
   }
 
-  /** Writes for the sake of it, after making what room can be made. Throws while writing is impossible. */
+  /**
+   * Writes for the sake of it, in the log and in the database, after making what room can be made, and as much as makes it
+   * worth going on: something small may find room in a log that was emptied although the disk is full. Throws while that is
+   * impossible.
+   */
   probe(): void {
     this.#connection.db.pragma('wal_checkpoint(PASSIVE)')
-    this.#connection.transaction(() => this.#connection.run("UPDATE marks SET value = value + 1 WHERE name = 'probe'"))
+    for (const size of [probeSize, 0]) {
+      const sql = "UPDATE marks SET value = zeroblob(?) WHERE name = 'probe'"
+      this.#connection.transaction(() => this.#connection.run(sql, size))
+      this.#connection.db.pragma('wal_checkpoint(PASSIVE)')
+    }
   }
 
   /** Moves the log into the database, if it can, and closes the connection. */
