@@ -113,12 +113,13 @@ export class Client {
     const kind = session.open.get(requestId)?.content.kind
     if (kind === undefined) return
     const { diary, random } = this.#stage
-    const tag = diary.name(approve ? 'yes' : 'no')
-    const verdict = session.judge(requestId, tag)
+    const name = diary.name(approve ? 'yes' : 'no')
     const isForm = kind === 'elicitation'
     const answer = isForm
-      ? { action: approve ? 'accept' : 'decline', content: { tag } }
-      : { confirmation: approve ? 'approve' : 'reject', reason: tag }
+      ? { action: approve ? 'accept' : 'decline', content: { tag: name } }
+      : { confirmation: approve ? 'approve' : 'reject', reason: name }
+    // What was entered into a form that is declined is told to nobody.
+    const verdict = session.judge(requestId, isForm && !approve ? 'decline' : name)
     const own = random.chance(0.5)
     const path = own ? `/requests/${requestId}/answer` : isForm ? '/elicitation' : '/resume'
     const body = own ? answer : { ...answer, request_id: requestId }
