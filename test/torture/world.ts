@@ -13,6 +13,7 @@ import { chooseFault, type Fault, inflict } from './fault.ts'
 import type { Figures } from './figures.ts'
 import { Life } from './life.ts'
 import type { LogDiary } from './log-diary.ts'
+import { readFrames } from './look.ts'
 import { awaitEnds, endAll } from './processes.ts'
 import { Reader } from './reader.ts'
 import type { SessionDiary } from './session-diary.ts'
@@ -226,9 +227,9 @@ export class World {
 
   async #approveAll({ wire }: Life, client: Client, session: SessionDiary): Promise<void> {
     while ((await settle(wire, session)) === 'waiting') {
-      const open = [...session.open.keys()]
-      await Promise.all(open.map((id) => client.judge(session, id, true)))
-      if (open.length === 0) await session.changed
+      // Readers may have read of a question in pages, which show nothing.
+      for (const frame of await readFrames(wire, `${session.path}?since=0&follow=false`)) session.show(frame)
+      await Promise.all([...session.open.keys()].map((id) => client.judge(session, id, true)))
     }
   }
 
