@@ -19,6 +19,7 @@ import { Reader } from './reader.ts'
 import type { SessionDiary } from './session-diary.ts'
 import { settle } from './settle.ts'
 import type { Stage } from './voice.ts'
+import type { Wire } from './wire.ts'
 
 /** No round takes as long. */
 const patienceMs = 180_000
@@ -217,7 +218,12 @@ export class World {
 
   async #finish(life: Life, client: Client, session: SessionDiary): Promise<void> {
     this.#watch(life, session)
-    await client.release(session)
+    await showAll(life.wire, session)
+    // Again when a connection was cut before the server had read what it was to do.
+    while ([...session.queue.values()].some(({ held_by }) => held_by === 'client')) {
+      await client.release(session)
+      await showAll(life.wire, session)
+    }
     await this.#approveAll(life, client, session)
     const { outcome, status, text } = await client.finish(session)
     if (outcome !== 'accepted') throw session.complaint(`it is stuck: a run was answered ${status} ${text}`)
@@ -227,8 +233,7 @@ export class World {
 
   async #approveAll({ wire }: Life, client: Client, session: SessionDiary): Promise<void> {
     while ((await settle(wire, session)) === 'waiting') {
-      // Readers may have read of a question in pages, which show nothing.
-      for (const frame of await readFrames(wire, `${session.path}?since=0&follow=false`)) session.show(frame)
+      await showAll(wire, session)
       await Promise.all([...session.open.keys()].map((id) => client.judge(session, id, true)))
     }
   }
@@ -256,4 +261,9 @@ export class World {
       if (times > 1) figures.repeats += 1
     }
   }
+}
+
+/** Readers may lag, and what they read in pages shows nothing: whoever acts on a question or on the queue must know of it. */
+async function showAll(wire: Wire, session: SessionDiary): Promise<void> {
+  for (const frame of await readFrames(wire, `${session.path}?since=0&follow=false`)) session.show(frame)
 }
