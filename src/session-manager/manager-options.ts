@@ -52,14 +52,13 @@ export function surroundingsOf(
   fleet: StoredLog,
   phase: () => ManagerPhase,
 ): SharedSurroundings {
-  const attempts = options.recoveryAttempts ?? 3
   return {
     store: options.store,
     agents: options.agents,
     slots: new RunSlots(options.maxConcurrentRuns ?? Number.POSITIVE_INFINITY),
     turnstile: new Turnstile(takeUpGapMs),
     trials: new Turnstile(options.recoveryTrialMs ?? 5000),
-    departures: new Departures(attempts),
+    departures: new Departures(options.recoveryAttempts ?? 3),
     workingDir: options.workingDir,
     ring: { events: options.ringCapacity ?? 1024, bytes: 1024 * 1024 },
     fleet,
@@ -70,7 +69,6 @@ export function surroundingsOf(
     },
     recovery: {
       recovery: options.recovery ?? 'resume',
-      attempts,
       delayMs: options.recoveryDelayMs ?? 500,
     },
     isDraining: () => phase() !== 'ready',

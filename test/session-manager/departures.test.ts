@@ -47,8 +47,8 @@ function calls(...categories: readonly string[]): OpenCalls {
   return open
 }
 
-function asked({ content }: Pick<Request, 'content'>): Request {
-  return { id: 'q', session_id: 's', run_id: 'r', state: 'open', created_at: started_at, content }
+function asked({ content }: Pick<Request, 'content'>, run_id = 'r'): Request {
+  return { id: 'q', session_id: 's', run_id, state: 'open', created_at: started_at, content }
 }
 
 describe('The death of a process', () => {
@@ -68,12 +68,12 @@ describe('The death of a process', () => {
     ],
   ])('counts for a run that waits for %s: %#', (_, past, requests, counts) => {
     const attempt = counts ? 2 : 1
-    expect(new Departures(3).take(runOf('r'), past, requests)).toEqual({ cause: 'crash', counts, attempt })
+    expect(new Departures(3).take({ run: runOf('r'), past, requests })).toEqual({ cause: 'crash', counts, attempt })
   })
 
   it('counts as the first for a run that has told something ten minutes after it went on', () => {
     const late = runOf('r', { attempt: 3, went_on_at: later(1000) })
-    const take = (lastTold: string) => new Departures(3).take(late, pastOf({ lastTold }), [])
+    const take = (lastTold: string) => new Departures(3).take({ run: late, past: pastOf({ lastTold }), requests: [] })
     expect([take(later(600_999)), take(later(601_000))]).toMatchObject([{ attempt: 4 }, { attempt: 2 }])
   })
 
@@ -83,20 +83,20 @@ describe('The death of a process', () => {
     const found = departures.inOrder([at(1, 'first'), at(3, 'waits'), runOf('fresh'), at(2, 'last')])
     expect(found.map(({ run_id }) => run_id)).toEqual(['fresh', 'waits', 'last', 'first'])
     const ended = found.filter((run) => {
-      const requests = run.run_id === 'waits' ? [asked(approval('call-0'))] : []
-      return departures.isExhausted(departures.take(run, pastOf(), requests))
+      const requests = run.run_id === 'waits' ? [asked(approval('call-0'), run.run_id)] : []
+      return departures.isExhausted(departures.take({ run, past: pastOf(), requests }))
     })
     expect(ended.map(({ run_id }) => run_id)).toEqual(['last'])
   })
 
   it('counts for every run where none is begun again', () => {
     const departures = new Departures(1)
-    const taken = ['a', 'b'].map((id) => departures.take(runOf(id), pastOf(), []))
+    const taken = ['a', 'b'].map((id) => departures.take({ run: runOf(id), past: pastOf(), requests: [] }))
     expect(taken.map((one) => departures.isExhausted(one))).toEqual([true, true])
   })
 
   it('counts for none that the process had handed over, or not gone on with', () => {
-    const taken = new Departures(1).take(runOf('r', { handed_over: true }), pastOf(), [])
+    const taken = new Departures(1).take({ run: runOf('r', { handed_over: true }), past: pastOf(), requests: [] })
     expect(taken).toEqual({ cause: 'handover', counts: false, attempt: 1 })
   })
 })
@@ -106,8 +106,11 @@ describe('A commit that failed', () => {
     const departures = new Departures(2)
     const causes = ['store_failure', 'crash'] as const
     for (const cause of causes) departures.failed(cause, cause)
-    const run = (id: string) => departures.take(runOf(id, { attempt: 2, went_on_at: started_at }), pastOf(), [])
-    expect(causes.map(run)).toEqual([
+    const take = (id: string) => {
+      const run = runOf(id, { attempt: 2, went_on_at: started_at })
+      return departures.take({ run, past: pastOf(), requests: [] })
+    }
+    expect(causes.map(take)).toEqual([
       { cause: 'store_failure', counts: false, attempt: 2 },
       { cause: 'crash', counts: true, attempt: 3 },
     ])

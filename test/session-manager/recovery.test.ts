@@ -1,10 +1,6 @@
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { createStoredLog } from '../../src/event-log/event-log.ts'
 import { SessionMap } from '../../src/session-manager/directory/session-map.ts'
-import { Departures } from '../../src/session-manager/runs/departures.ts'
-import { RunSlots } from '../../src/session-manager/runs/run-slots.ts'
-import { Turnstile } from '../../src/session-manager/runs/turnstile.ts'
 import { createSqliteStore } from '../../src/store/sqlite-store.ts'
 import { tempDir } from '../store/temp-dir.ts'
 import {
@@ -23,6 +19,7 @@ import {
   typesOf,
   useStore,
 } from './house.ts'
+import { sharedSurroundings } from './shared-surroundings.ts'
 import { approval, elicitation, Puppet } from './test-agents.ts'
 
 const never = new AbortController().signal
@@ -247,26 +244,7 @@ describe.each(backends)('recovery over $over', (backend) => {
     await built.manager.steerSession(id, [{ content: 'waits' }])
     await built.manager.cancelRun(id, { by: 'test' }, { waitMs: patience })
     await built.manager.updateSessionPermissions(id, { allow: ['ls'] })
-    const ring = { events: 4, bytes: 1024 }
-    const map = new SessionMap({
-      store: built.store,
-      agents: built.agents,
-      slots: new RunSlots(1),
-      turnstile: new Turnstile(0),
-      trials: new Turnstile(0),
-      departures: new Departures(3),
-      workingDir: undefined,
-      ring,
-      fleet: createStoredLog({
-        bounds: () => built.store.fleetBounds(),
-        read: (after) => built.store.fleetEvents(after),
-      }),
-      limits: { runSilenceMs: Number.POSITIVE_INFINITY, detachAfterMs: Number.POSITIVE_INFINITY },
-      recovery: { recovery: 'interrupt', attempts: 3, delayMs: 0 },
-      isDraining: () => false,
-      isLeaving: () => false,
-      onDefect: () => {},
-    })
+    const map = new SessionMap(sharedSurroundings(built.store, { agents: built.agents }))
     const look = async () => {
       const session = map.open(id)
       const { signal } = new AbortController()
@@ -291,25 +269,7 @@ describe.each(backends)('recovery over $over', (backend) => {
   it('keeps a session loaded while somebody needs it', async () => {
     const built = await house()
     const id = await rested(built)
-    const map = new SessionMap({
-      store: built.store,
-      agents: built.agents,
-      slots: new RunSlots(9),
-      turnstile: new Turnstile(0),
-      trials: new Turnstile(0),
-      departures: new Departures(3),
-      workingDir: undefined,
-      ring: { events: 4, bytes: 1024 },
-      fleet: createStoredLog({
-        bounds: () => built.store.fleetBounds(),
-        read: (after) => built.store.fleetEvents(after),
-      }),
-      limits: { runSilenceMs: Number.POSITIVE_INFINITY, detachAfterMs: Number.POSITIVE_INFINITY },
-      recovery: { recovery: 'interrupt', attempts: 3, delayMs: 0 },
-      isDraining: () => false,
-      isLeaving: () => false,
-      onDefect: () => {},
-    })
+    const map = new SessionMap(sharedSurroundings(built.store, { agents: built.agents }))
     const session = map.open(id)
     const stays = () => {
       map.unload(0)

@@ -1,16 +1,12 @@
 import { onTestFinished } from 'vitest'
 import { ForeignEvent, parseFrames, type Request } from '../../src/protocol/protocol.ts'
 import type { Answer, Question } from '../../src/runtime/runtime.ts'
-import { fleetLog } from '../../src/session-manager/fleet/fleet-view.ts'
-import { Departures } from '../../src/session-manager/runs/departures.ts'
-import { RunSlots } from '../../src/session-manager/runs/run-slots.ts'
-import { Turnstile } from '../../src/session-manager/runs/turnstile.ts'
 import { SessionState } from '../../src/session-manager/state/session-state.ts'
 import type { Surroundings } from '../../src/session-manager/state/surroundings.ts'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
 import type { SessionRecord, Store } from '../../src/store/store.ts'
 import { session } from '../store/records.ts'
-import { TestAgents } from './test-agents.ts'
+import { sharedSurroundings } from './shared-surroundings.ts'
 
 /** A session of one process, as small as it can be: its state over a store that outlives it. */
 export class RequestBench {
@@ -31,27 +27,15 @@ export class RequestBench {
 
   private constructor(store: Store, record: SessionRecord, isNew: boolean) {
     this.store = store
+    const onDefect = (error: unknown) => this.defects.push(error)
     const around: Surroundings = {
-      store,
-      agents: new TestAgents({}),
-      slots: new RunSlots(1),
-      turnstile: new Turnstile(0),
-      trials: new Turnstile(0),
-      departures: new Departures(3),
-      workingDir: undefined,
-      fleet: fleetLog(store),
-      ring: { events: 1024, bytes: 1024 * 1024 },
+      ...sharedSurroundings(store, { recovery: 'resume', ringCapacity: 1024, onDefect }),
       add: () => {
         throw new Error('nothing is added here')
       },
       find: () => undefined,
       peek: () => undefined,
       below: () => [],
-      limits: { runSilenceMs: Number.POSITIVE_INFINITY, detachAfterMs: Number.POSITIVE_INFINITY },
-      recovery: { recovery: 'resume', attempts: 3, delayMs: 0 },
-      isDraining: () => false,
-      isLeaving: () => false,
-      onDefect: (error) => this.defects.push(error),
     }
     this.state = new SessionState(record, around, () => {}, isNew)
     onTestFinished(() => this.state.requests.close())

@@ -52,6 +52,17 @@ async function endOf({ manager }: House, id: string, runId: string) {
   return { stops: stops.map(({ reason }) => reason), run }
 }
 
+/** A session whose next process asks a person whether its run shall go on. */
+async function asked(built: House, more: { readonly request_deadline?: string } = {}) {
+  const { id } = await built.manager.createSession({ recovery: 'ask', ...more })
+  const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
+  await built.puppet.next()
+  const next = await built.crash()
+  await follow(next.manager, id, 'request_opened')
+  const [request] = await next.manager.getRequests(id)
+  return { id, runId: run.run_id, next, request }
+}
+
 /** The request that is open. */
 async function openOf({ manager }: House, id: string): Promise<string | undefined> {
   return (await manager.getRequests(id))[0]?.id
@@ -288,63 +299,44 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     'asks a person where the session wants that, who may %s',
     async (confirmation) => {
       const built = await resuming()
-      const { id } = await built.manager.createSession({ recovery: 'ask' })
-      const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
-      await built.puppet.next()
-      const next = await built.crash()
-      await follow(next.manager, id, 'request_opened')
-      const [request] = await next.manager.getRequests(id)
+      const { id, runId, next, request } = await asked(built)
       expect(request?.content).toEqual({ kind: 'recovery', attempt: 2, cause: 'crash' })
       await next.manager.resumeSession(id, { confirmation, request_id: request?.id })
       if (confirmation === 'approve') await (await next.puppet.next()).end()
       const stops = confirmation === 'approve' ? ['normal'] : ['interrupted']
-      expect(await endOf(next, id, run.run_id)).toMatchObject({ stops })
+      expect(await endOf(next, id, runId)).toMatchObject({ stops })
     },
   )
 
   it('waits with the same question when the process dies again before anybody has answered (M3)', async () => {
     const built = await resuming()
-    const { id } = await built.manager.createSession({ recovery: 'ask', request_deadline: '1h' })
-    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
-    await built.puppet.next()
-    const next = await built.crash()
-    await follow(next.manager, id, 'request_opened')
-    const asked = await next.manager.getRequests(id)
+    const { id, runId, next, request } = await asked(built, { request_deadline: '1h' })
     const last = await next.crash()
-    expect(await last.manager.getRequests(id)).toEqual(asked)
-    await last.manager.answerRequest(id, asked[0]?.id ?? '', { confirmation: 'approve' })
+    expect(await last.manager.getRequests(id)).toEqual([request])
+    await last.manager.answerRequest(id, request?.id ?? '', { confirmation: 'approve' })
     await (await last.puppet.next()).end()
-    expect(await endOf(last, id, run.run_id)).toMatchObject({ stops: ['normal'] })
+    expect(await endOf(last, id, runId)).toMatchObject({ stops: ['normal'] })
     const all = (await last.manager.findSessionRequests(id, { state: 'all', limit: 9 })).entries
-    expect(all).toMatchObject([{ id: asked[0]?.id, state: 'answered', decider: 'client' }])
+    expect(all).toMatchObject([{ id: request?.id, state: 'answered', decider: 'client' }])
   })
 
   it('asks no more whether it shall go on when the session wants that it does', async () => {
     const built = await resuming()
-    const { id } = await built.manager.createSession({ recovery: 'ask' })
-    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
-    await built.puppet.next()
-    const next = await built.crash()
-    await follow(next.manager, id, 'request_opened')
+    const { id, runId, next } = await asked(built)
     await next.manager.setSessionRecovery(id, 'resume')
     const last = await next.crash()
     expect(await last.manager.getRequests(id)).toEqual([])
     await (await last.puppet.next()).end()
-    expect(await endOf(last, id, run.run_id)).toMatchObject({ stops: ['normal'] })
+    expect(await endOf(last, id, runId)).toMatchObject({ stops: ['normal'] })
   })
 
   it('is not asked about again when a person has said no and the process dies before the run has ended (M3)', async () => {
     const built = await resuming()
-    const { id } = await built.manager.createSession({ recovery: 'ask' })
-    const { run } = await built.manager.runSession(id, { source: 'hand' }, { messages: [{ content: 'x' }] })
-    await built.puppet.next()
-    const next = await built.crash()
-    await follow(next.manager, id, 'request_opened')
-    const [request] = await next.manager.getRequests(id)
+    const { id, runId, next, request } = await asked(built)
     await next.manager.resumeSession(id, { confirmation: 'reject', request_id: request?.id })
     next.store.hold()
     const last = await next.crash()
-    expect(await endOf(last, id, run.run_id)).toMatchObject({ stops: ['interrupted'] })
+    expect(await endOf(last, id, runId)).toMatchObject({ stops: ['interrupted'] })
     expect((await last.manager.findSessionRequests(id, { state: 'all', limit: 9 })).entries).toHaveLength(1)
   })
 

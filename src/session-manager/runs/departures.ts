@@ -1,5 +1,5 @@
-import type { RecoveryCause, Request, Run } from '../../protocol/protocol.ts'
-import type { RunPast } from './run-past.ts'
+import type { RecoveryCause, Run } from '../../protocol/protocol.ts'
+import type { LeftRun } from './left-run.ts'
 
 /** How a run was left that is stored as running although nothing drives it. */
 export interface Departure {
@@ -48,15 +48,16 @@ export class Departures {
     return [...others, ...last.sort((a, b) => (b.went_on_at ?? '').localeCompare(a.went_on_at ?? ''))]
   }
 
-  /** To be asked once, when the run is found. `requests`: what it had asked, and nobody had answered. */
-  take(run: Run, past: RunPast, requests: readonly Request[]): Departure {
+  /** To be asked once, when the run is found. */
+  take(left: LeftRun): Departure {
+    const { run, past } = left
     const { run_id, attempt = 1 } = run
     const here = this.#here.get(run_id)
     this.#here.delete(run_id)
     if (run.handed_over === true) return { cause: 'handover', counts: false, attempt }
     if (here === 'store_failure') return { cause: here, counts: false, attempt }
     const isProven = Date.parse(past.lastTold) - Date.parse(run.went_on_at ?? run.started_at) >= provenMs
-    const counts = here !== undefined || (isAtWork(past, requests) && (isProven || !this.#isSpared(run)))
+    const counts = here !== undefined || (isAtWork(left) && (isProven || !this.#isSpared(run)))
     return { cause: 'crash', counts, attempt: counts ? (isProven ? 1 : attempt) + 1 : attempt }
   }
 
@@ -69,10 +70,9 @@ export class Departures {
 }
 
 /** Something was carried out for the run: it did not only wait for a person, or for its tasks. */
-function isAtWork({ partial, openCalls }: RunPast, requests: readonly Request[]): boolean {
-  const asking = new Set(
-    requests.flatMap(({ content }) => ('tool_call_id' in content ? (content.tool_call_id ?? []) : [])),
-  )
-  const isWaiting = requests.length > 0 || openCalls.waitForTasks
+function isAtWork({ run, requests, past: { partial, openCalls } }: LeftRun): boolean {
+  const open = requests.filter(({ state, run_id }) => state === 'open' && run_id === run.run_id)
+  const asking = new Set(open.flatMap(({ content }) => ('tool_call_id' in content ? (content.tool_call_id ?? []) : [])))
+  const isWaiting = open.length > 0 || openCalls.waitForTasks
   return partial !== undefined || !isWaiting || openCalls.areAtWork(asking)
 }

@@ -7,12 +7,14 @@ import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
 import { SessionTasks } from '../tasks/session-tasks.ts'
 import { ActiveRun, newRun, RunStopped, type StopRequest } from './active-run.ts'
-import { isTakenUp, type TakenUp, tellBelow } from './left-run.ts'
+import { isTakenUp } from './left-run.ts'
 import { type NextRun, NextRuns } from './next-runs.ts'
 import { rollBack, toolsRun } from './rollback.ts'
 import { type DrivePlan, RunDrive } from './run-drive.ts'
 import type { ResumePlan, RunPlan } from './run-plan.ts'
 import type { Ending } from './run-watch.ts'
+import type { TakenUp } from './take-up.ts'
+import { tellBelow } from './tell-below.ts'
 
 /** Starts the runs of one session, drives each to its one end, and goes on with what waits in the queue. */
 export class RunControl {
