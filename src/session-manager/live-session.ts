@@ -73,6 +73,7 @@ export class LiveSession {
     this.#onGone = () => onGone(this)
     const [newest] = isNew ? [] : around.store.runs(record.id, { limit: 1 }).entries
     if (newest?.status === 'running') this.#takeUpOrDrop(newest)
+    else around.departures.forget(record.id)
   }
 
   /** The tasks that agents of this session have handed over. */
@@ -296,10 +297,9 @@ export class LiveSession {
     const sessions = this.#withTasks
     const { store, departures } = this.#state.around
     // Where others can commit it is not the store's fault; it is never that of those who go with it.
-    for (const { current } of sessions.map(({ runs }) => runs)) {
-      if (current === undefined) continue
-      const isOwn = current === this.runs.current && store.health().connected
-      departures.failed(current.id, isOwn ? 'crash' : 'store_failure')
+    for (const session of sessions) {
+      const isOwn = session === this && store.health().connected
+      departures.failed(session.id, isOwn ? 'crash' : 'store_failure')
     }
     // First of all, so that no log tells what they do because this one goes.
     for (const session of sessions) session.#state.recorder.leave()

@@ -106,8 +106,8 @@ describe('A commit that failed', () => {
     const departures = new Departures(2)
     const causes = ['store_failure', 'crash'] as const
     for (const cause of causes) departures.failed(cause, cause)
-    const take = (id: string) => {
-      const run = runOf(id, { attempt: 2, went_on_at: started_at })
+    const take = (session_id: string) => {
+      const run = runOf('r', { session_id, attempt: 2, went_on_at: started_at })
       return departures.take({ run, past: pastOf(), requests: [] })
     }
     expect(causes.map(take)).toEqual([

@@ -163,6 +163,26 @@ describe('An attempt', () => {
     await run.end()
     expect(await built.manager.waitStopped(id, patience)).toBe(true)
   })
+
+  it('is not used up by a store that takes the end of the run no more', async () => {
+    const built = await open({ recoveryAttempts: 1 })
+    const { store, manager, puppet } = built
+    const { id, runId, run } = await running(built)
+    store.connected = false
+    store.hold()
+    const lost = codeOf(manager.updateSessionTitle(id, 'lost'))
+    await run.end()
+    await vi.waitUntil(() => manager.readiness.active_sessions === 0, patience)
+    store.fail('refused')
+    store.release()
+    expect(await lost).toBe('store_unavailable')
+    store.connected = true
+    const again = await puppet.next()
+    await again.end()
+    expect(await manager.waitStopped(id, patience)).toBe(true)
+    expect(await manager.getRun(id, runId)).toMatchObject({ status: 'completed', last_seq: expect.any(Number) })
+    expect(await causesOf(built, id)).toEqual([[1, 'store_failure']])
+  })
 })
 
 describe('Runs on their last attempt', () => {

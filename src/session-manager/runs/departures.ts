@@ -27,9 +27,17 @@ export class Departures {
     this.#attempts = attempts
   }
 
-  /** This process could not commit what a run did: the store took nothing, or not that. */
-  failed(runId: string, cause: 'store_failure' | 'crash'): void {
-    this.#here.set(runId, cause)
+  /**
+   * This process could not commit what a session did: the store took nothing, or not that. The run that is stored as running
+   * may have ended here, and another begun.
+   */
+  failed(sessionId: string, cause: 'store_failure' | 'crash'): void {
+    this.#here.set(sessionId, cause)
+  }
+
+  /** No run of the session is stored as running. */
+  forget(sessionId: string): void {
+    this.#here.delete(sessionId)
   }
 
   /** Whether the death of the process that went on with the run would have used up its last attempt. */
@@ -51,9 +59,9 @@ export class Departures {
   /** To be asked once, when the run is found. */
   take(left: LeftRun): Departure {
     const { run, past } = left
-    const { run_id, attempt = 1 } = run
-    const here = this.#here.get(run_id)
-    this.#here.delete(run_id)
+    const { session_id, attempt = 1 } = run
+    const here = this.#here.get(session_id)
+    this.#here.delete(session_id)
     if (run.handed_over === true) return { cause: 'handover', counts: false, attempt }
     if (here === 'store_failure') return { cause: here, counts: false, attempt }
     const isProven = Date.parse(past.lastTold) - Date.parse(run.went_on_at ?? run.started_at) >= provenMs
