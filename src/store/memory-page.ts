@@ -1,14 +1,15 @@
-import { decodePlace, encodePlace, instantOf, type Place } from './page-cursor.ts'
+import { decodePlace, encodePlace, instantOf, type List, type Place } from './page-cursor.ts'
 import type { Page, SessionFilter } from './store.ts'
 
 /** Newest first, then by id, descending, or the other way round; what comes after the cursor's place. */
 export function pageOf<T>(
   entries: readonly T[],
   placeOf: (entry: T) => Place,
+  list: List,
   { limit, cursor }: { readonly limit: number; readonly cursor?: string | undefined },
   order: 'newest first' | 'oldest first' = 'newest first',
 ): Page<T> {
-  const after = cursor === undefined ? undefined : decodePlace(cursor)
+  const after = cursor === undefined ? undefined : decodePlace(cursor, list)
   const inOrder = order === 'newest first' ? (a: Place, b: Place) => byPlace(b, a) : byPlace
   const rest = entries
     .map((entry) => ({ entry, place: placeOf(entry) }))
@@ -16,7 +17,7 @@ export function pageOf<T>(
     .filter(({ place }) => after === undefined || inOrder(after, place) < 0)
   const shown = rest.slice(0, limit)
   const last = rest.length > limit ? shown.at(-1) : undefined
-  return { entries: shown.map(({ entry }) => entry), next: last && encodePlace(last.place) }
+  return { entries: shown.map(({ entry }) => entry), next: last && encodePlace(last.place, list) }
 }
 
 /** The place of what is listed by when it was created. */

@@ -66,7 +66,7 @@ class MemoryStore implements Store {
       .filter(({ starred }) => filter.starred === undefined || starred === filter.starred)
       .filter(({ agent }) => filter.agent === undefined || agent?.source === filter.agent)
       .filter(({ created_at }) => isMeant(created_at))
-    return pageOf(entries, placeOf, filter)
+    return pageOf(entries, placeOf, ['sessions'], filter)
   }
 
   children(parentId: string): readonly SessionRecord[] {
@@ -91,7 +91,7 @@ class MemoryStore implements Store {
 
   runs(sessionId: string, page: { readonly limit: number; readonly cursor?: string | undefined }): Page<Run> {
     const runs = [...(this.#shelves.get(sessionId)?.runs.values() ?? [])]
-    return pageOf(runs, ({ first_seq, run_id }) => ({ at: first_seq, id: run_id }), page)
+    return pageOf(runs, ({ first_seq, run_id }) => ({ at: first_seq, id: run_id }), ['runs', sessionId], page)
   }
 
   unfinishedRuns(): readonly Run[] {
@@ -116,7 +116,7 @@ class MemoryStore implements Store {
 
   allInputs(sessionId: string, page: { limit: number; cursor?: string | undefined }): Page<InputRecord> {
     const places = new Map(this.#inputs(sessionId).map(({ id }, at) => [id, at]))
-    return pageOf(this.#inputs(sessionId), ({ id }) => ({ at: places.get(id) ?? 0, id }), page)
+    return pageOf(this.#inputs(sessionId), ({ id }) => ({ at: places.get(id) ?? 0, id }), ['inputs', sessionId], page)
   }
 
   #inputs(sessionId: string): readonly InputRecord[] {
@@ -143,7 +143,7 @@ class MemoryStore implements Store {
       .filter((request) => state === 'all' || (request.state === 'open') === (state === 'open'))
       .filter(({ content }) => kind === undefined || content.kind === kind)
       .filter(({ created_at }) => isMeant(created_at))
-    return pageOf(entries, placeOf, filter, 'oldest first')
+    return pageOf(entries, placeOf, ['requests', session ?? ''], filter, 'oldest first')
   }
 
   key(scope: string, key: string): KeyRecord | undefined {

@@ -8,19 +8,25 @@ export interface Place {
   readonly id: string
 }
 
-const Encoded = z.tuple([z.number(), z.string()])
+/** The lists that are shown in pages, each by its name and, if it is one of a session, that session. */
+export type List = readonly ['sessions' | 'fleet'] | readonly ['runs' | 'inputs' | 'requests', session: string]
 
-export function encodePlace({ at, id }: Place): string {
-  return Buffer.from(JSON.stringify([at, id])).toString('base64url')
+const Encoded = z.tuple([z.number(), z.string(), z.string()])
+
+export function encodePlace({ at, id }: Place, list: List): string {
+  return Buffer.from(JSON.stringify([at, id, list.join(' ')])).toString('base64url')
 }
 
-/** Refuses text that {@link encodePlace} did not write. */
-export function decodePlace(cursor: string): Place {
+/** Refuses text that {@link encodePlace} did not write for that list: a place in one means nothing in another. */
+export function decodePlace(cursor: string, list: List): Place {
   const parsed = Encoded.safeParse(parseJson(Buffer.from(cursor, 'base64url').toString()))
-  if (!parsed.success) throw invalid('query.cursor', 'is not a cursor that this server gave out')
-  const [at, id] = parsed.data
+  if (!parsed.success) throw notGivenOut()
+  const [at, id, name] = parsed.data
+  if (name !== list.join(' ')) throw invalid('query.cursor', 'is a cursor of another list')
   return { at, id }
 }
+
+const fleet: List = ['fleet']
 
 /** Where a page of a fleet ended, and which place of the fleet's log the first page was read at. */
 export interface FleetPlace {
@@ -29,14 +35,14 @@ export interface FleetPlace {
 }
 
 export function encodeFleetPlace({ num, head }: FleetPlace): string {
-  return encodePlace({ at: num, id: String(head) })
+  return encodePlace({ at: num, id: String(head) }, fleet)
 }
 
 /** Refuses text that {@link encodeFleetPlace} did not write. */
 export function decodeFleetPlace(cursor: string): FleetPlace {
-  const { at, id } = decodePlace(cursor)
+  const { at, id } = decodePlace(cursor, fleet)
   const head = parseCursor(id)
-  if (head === undefined) throw invalid('query.cursor', 'is not a cursor that this server gave out')
+  if (head === undefined) throw notGivenOut()
   return { num: at, head }
 }
 
@@ -45,6 +51,10 @@ export function instantOf(text: string, parameter: string): number {
   const at = Date.parse(text)
   if (Number.isNaN(at)) throw invalid(`query.${parameter}`, 'is not a time in RFC 3339')
   return at
+}
+
+function notGivenOut(): Refusal {
+  return invalid('query.cursor', 'is not a cursor that this server gave out')
 }
 
 function invalid(path: string, message: string): Refusal {

@@ -3,7 +3,7 @@ import { Refusal, type Request, type Run } from '../protocol/protocol.ts'
 import type { Damage } from './damage.ts'
 import { EventReader } from './event-reader.ts'
 import { FleetReader, tree } from './fleet-reader.ts'
-import { decodePlace, encodePlace, instantOf } from './page-cursor.ts'
+import { decodePlace, encodePlace, instantOf, type List } from './page-cursor.ts'
 import { fold } from './rows.ts'
 import { openConnection } from './sqlite-connection.ts'
 import type {
@@ -81,7 +81,8 @@ export class SqliteReader {
   }
 
   sessions(filter: SessionFilter): Page<ListedSession> {
-    const place = filter.cursor === undefined ? undefined : decodePlace(filter.cursor)
+    const list: List = ['sessions']
+    const place = filter.cursor === undefined ? undefined : decodePlace(filter.cursor, list)
     const rows = this.#sql.sessions.all({
       q: filter.q === undefined ? null : fold(filter.q),
       starred: filter.starred === undefined ? null : Number(filter.starred),
@@ -92,7 +93,7 @@ export class SqliteReader {
       id: place?.id ?? '',
       limit: filter.limit + 1,
     })
-    return pageOf(rows, filter.limit, (row) => this.#listed(row))
+    return pageOf(rows, filter.limit, list, (row) => this.#listed(row))
   }
 
   children(parentId: string): readonly ListedSession[] {
@@ -138,9 +139,10 @@ export class SqliteReader {
   }
 
   runs(sessionId: string, { limit, cursor }: { limit: number; cursor?: string | undefined }): Page<Run> {
-    const place = cursor === undefined ? { at: endOfTime, id: '' } : decodePlace(cursor)
+    const list: List = ['runs', sessionId]
+    const place = cursor === undefined ? { at: endOfTime, id: '' } : decodePlace(cursor, list)
     const rows = this.#sql.runs.all({ id: sessionId, at: place.at, run: place.id, limit: limit + 1 })
-    return pageOf(rows, limit, (row) => this.#need('run', sessionId, row))
+    return pageOf(rows, limit, list, (row) => this.#need('run', sessionId, row))
   }
 
   unfinishedRuns(): readonly Run[] {
@@ -162,9 +164,10 @@ export class SqliteReader {
   }
 
   allInputs(sessionId: string, { limit, cursor }: { limit: number; cursor?: string | undefined }): Page<InputRecord> {
-    const at = cursor === undefined ? endOfTime : decodePlace(cursor).at
+    const list: List = ['inputs', sessionId]
+    const at = cursor === undefined ? endOfTime : decodePlace(cursor, list).at
     const rows = this.#sql.allInputs.all({ id: sessionId, at, limit: limit + 1 })
-    return pageOf(rows, limit, (row) => this.#need('input', sessionId, row))
+    return pageOf(rows, limit, list, (row) => this.#need('input', sessionId, row))
   }
 
   requests(sessionId: string, which: 'open' | 'all'): readonly Request[] {
@@ -178,7 +181,8 @@ export class SqliteReader {
   }
 
   findRequests(filter: RequestFilter): Page<Request> {
-    const place = filter.cursor === undefined ? { at: -endOfTime, id: '' } : decodePlace(filter.cursor)
+    const list: List = ['requests', filter.session ?? '']
+    const place = filter.cursor === undefined ? { at: -endOfTime, id: '' } : decodePlace(filter.cursor, list)
     const statement = this.#sql.found[filter.state][filter.session === undefined ? 'everywhere' : 'below']
     const rows = statement.all({
       kind: filter.kind ?? null,
@@ -190,7 +194,7 @@ export class SqliteReader {
       ...(filter.session === undefined ? {} : { session: filter.session }),
     })
     const isOne = filter.session !== undefined
-    return pageOf(rows, filter.limit, (row) =>
+    return pageOf(rows, filter.limit, list, (row) =>
       isOne
         ? this.#need('request', row.session, row)
         : this.#rows.readable('request', ownRow('request', row.session, row)),
@@ -305,8 +309,13 @@ function sessionRow({ id, parent_id, record }: SessionRow) {
 }
 
 /** Cuts the row off that was asked for only to know whether there is a next page; what `read` knows nothing of is passed over. */
-function pageOf<R extends PlacedRow, T>(rows: readonly R[], limit: number, read: (row: R) => T | undefined): Page<T> {
+function pageOf<R extends PlacedRow, T>(
+  rows: readonly R[],
+  limit: number,
+  list: List,
+  read: (row: R) => T | undefined,
+): Page<T> {
   const shown = rows.slice(0, limit)
   const last = rows.length > limit ? shown.at(-1) : undefined
-  return { entries: shown.flatMap((row) => read(row) ?? []), next: last && encodePlace(last) }
+  return { entries: shown.flatMap((row) => read(row) ?? []), next: last && encodePlace(last, list) }
 }

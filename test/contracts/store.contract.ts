@@ -228,6 +228,36 @@ export function storeContract(name: string, open: () => Promise<StoreUnderTest>)
         expect(() => store.sessions({ limit: 1, created_after: 'soon' })).toThrow(refused('query.created_after'))
       })
 
+      it('refuses a cursor of another list, and of that of another session', async () => {
+        for (const id of ['a', 'b']) {
+          await create(id, { agent: { source: 'coder', name: 'root' } })
+          for (const n of [1, 2]) {
+            await write(id, { kind: 'run.put', run: run(id, `${id}${n}`) })
+            await write(id, { kind: 'input.put', input: input(id, `${id}${n}`) })
+            await write(id, { kind: 'request.put', request: request(id, `${id}${n}`) })
+          }
+        }
+        const lists: readonly ((cursor?: string) => { readonly next?: string | undefined })[] = [
+          (cursor) => store.sessions({ limit: 1, cursor }),
+          (cursor) => store.findRequests({ state: 'all', limit: 1, cursor }),
+          ...['a', 'b'].flatMap((id) => [
+            (cursor?: string) => store.runs(id, { limit: 1, cursor }),
+            (cursor?: string) => store.allInputs(id, { limit: 1, cursor }),
+            (cursor?: string) => store.findRequests({ state: 'all', limit: 1, cursor, session: id }),
+          ]),
+        ]
+        const refused = expect.objectContaining({
+          code: 'invalid_request',
+          details: [{ path: 'query.cursor', message: 'is a cursor of another list' }],
+        })
+        for (const list of lists) {
+          const { next = 'none' } = list()
+          list(next)
+          for (const other of lists) if (other !== list) expect(() => other(next)).toThrow(refused)
+          expect(() => store.fleetSessions({ limit: 1, cursor: next })).toThrow(refused)
+        }
+      })
+
       it('lists the children of a session, oldest first, and none among the roots', async () => {
         await create('p')
         const later = { parent_id: 'p', created_at: instant(1) }

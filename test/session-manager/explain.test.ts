@@ -284,6 +284,51 @@ describe.each(backends)('an explanation over $over', (backend) => {
     })
   })
 
+  it('says that what was steered in waits for a run, however the last one has ended', async () => {
+    const built = await house()
+    const { manager } = built
+    const stopped = await running(built)
+    await manager.cancelRun(stopped.id, { by: 'test' }, { waitMs: patience })
+    const failed = await running(built)
+    await failed.run.fail(new RunFailure('model_error', 'the model is down'))
+    await manager.waitStopped(failed.id, patience)
+    for (const { id } of [stopped, failed]) {
+      expect(await manager.explainSession(await waiting(built, id))).toMatchObject({
+        reason: 'queue_waits',
+        queue: { steer: 1, held: 0 },
+      })
+    }
+  })
+
+  it('says what holds the follow-ups that a stop has kept from starting a run, or a restart', async () => {
+    const built = await house({ maxConcurrentRuns: 1, recovery: 'interrupt' })
+    const ids = [await rested(built), await rested(built)] as const
+    await running(built)
+    for (const id of ids) await built.manager.followUpSession(id, messages)
+    await built.manager.cancelRun(ids[0], { by: 'test' }, { waitMs: patience })
+    expect(await built.manager.explainSession(ids[0])).toMatchObject({ reason: 'held_by_stop', queue: { held: 1 } })
+    const { manager } = await built.crash()
+    expect(await manager.explainSession(ids[1])).toMatchObject({ reason: 'held_by_restart', queue: { held: 1 } })
+  })
+
+  it('says that no run is about to begin when what was to start it is held or taken back', async () => {
+    const built = await house({ maxConcurrentRuns: 1 })
+    const { manager } = built
+    const id = await rested(built)
+    const { run } = await running(built)
+    await manager.followUpSession(id, messages)
+    const [input] = await manager.getInputs(id)
+    const reason = async () => (await manager.explainSession(id)).reason
+    expect(await reason()).toBe('no_free_slot')
+    await manager.updateInput(id, input?.id ?? '', { held: true })
+    expect(await reason()).toBe('held_by_hand')
+    await manager.updateInput(id, input?.id ?? '', { held: false })
+    expect(await reason()).toBe('no_free_slot')
+    await manager.cancelInput(id, input?.id ?? '')
+    expect(await reason()).toBe('at_rest')
+    await run.end()
+  })
+
   it('is refused for a session that is gone', async () => {
     const { manager } = await house()
     expect(await codeOf(manager.explainSession('none'))).toBe('unknown_session')
@@ -301,6 +346,7 @@ describe('the table of reasons', () => {
     tasks: [],
     queue: { steer: 1, followup: 0, held: 1 },
     isHeldByHand: true,
+    heldBy: undefined,
     step: undefined,
     refused: undefined,
     isDraining: false,

@@ -308,6 +308,21 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     },
   )
 
+  it('says why it does not go on: in the words of who decided it, or that nobody did', async () => {
+    const built = await resuming()
+    const { id, runId, next, request } = await asked(built)
+    await next.manager.resumeSession(id, { confirmation: 'reject', request_id: request?.id, reason: 'too late' })
+    await endOf(next, id, runId)
+    const late = await resuming()
+    const expired = await asked(late, { request_deadline: '1ms' })
+    await endOf(expired.next, expired.id, expired.runId)
+    const runs = [await next.manager.getRun(id, runId), await expired.next.manager.getRun(expired.id, expired.runId)]
+    expect(runs.map(({ error }) => error?.message)).toEqual([
+      'the run shall not go on: too late',
+      'the run shall not go on: nobody answered before the deadline',
+    ])
+  })
+
   it('waits with the same question when the process dies again before anybody has answered (M3)', async () => {
     const built = await resuming()
     const { id, runId, next, request } = await asked(built, { request_deadline: '1h' })

@@ -81,6 +81,45 @@ describe.each(backends)('a history that is sent again over $over', (backend) => 
     expect(await saidBy(built, id)).toEqual(['look', 'look', 'and', 'now'])
   })
 
+  it('lets nothing wait twice that is sent again while it waits', async () => {
+    const built = await house()
+    const { id } = await running(built)
+    const waiting = async () => (await built.manager.getInputs(id)).map(({ message }) => message.content)
+    await send(built, id, say('begin', 'more'), 'enqueue')
+    const nothingNew = expect.objectContaining({ code: 'invalid_request' })
+    await expect(send(built, id, say('begin', 'more'), 'enqueue')).rejects.toEqual(nothingNew)
+    await expect(send(built, id, say('begin', 'more'), 'steer')).rejects.toEqual(nothingNew)
+    await send(built, id, say('begin', 'more', 'steer'), 'steer')
+    await send(built, id, say('begin', 'more', 'steer', 'third'), 'enqueue')
+    await expect(send(built, id, say('begin', 'more'), 'enqueue')).rejects.toEqual(nothingNew)
+    expect(await waiting()).toEqual(['steer', 'more', 'third'])
+    await send(built, id, say('begin', 'more', 'steer', 'third', 'last'), 'interrupt')
+    const next = await built.puppet.next()
+    expect([next.steering(), next.followUp(), next.followUp(), next.followUp()]).toEqual([
+      ['steer'],
+      'more',
+      'third',
+      undefined,
+    ])
+    await next.end()
+    await built.manager.waitStopped(id, patience)
+    const { messages } = await built.manager.getSession(id)
+    expect(texts(messages)).toEqual(['begin', 'last', 'steer', 'more', 'third'])
+  })
+
+  it('lets wait what is said once more, and what is said while the same is held', async () => {
+    const built = await house()
+    const { id, run } = await running(built)
+    const waiting = async () => (await built.manager.getInputs(id)).map(({ message }) => message.content)
+    await run.answer('hello')
+    await send(built, id, say('a', 'b'), 'enqueue')
+    await send(built, id, say('a', 'b'), 'enqueue')
+    expect(await waiting()).toEqual(['a', 'b', 'a', 'b'])
+    for (const input of await built.manager.getInputs(id)) await built.manager.updateInput(id, input.id, { held: true })
+    await send(built, id, say('a', 'b', 'c'), 'enqueue')
+    expect(await waiting()).toEqual(['a', 'b', 'a', 'b', 'a', 'b', 'c'])
+  })
+
   it('lets only what is new wait for a run that goes on, and all of it take the place of one that is rolled back', async () => {
     const built = await house()
     const { id, run } = await running(built)

@@ -142,6 +142,11 @@ export class InputQueue {
     return kinds.flatMap((kind) => this.#waiting[kind])
   }
 
+  /** What is about to be delivered, in the order in which it was said. */
+  get ready(): readonly InputRecord[] {
+    return this.list.filter(isReady).sort((a, b) => (a.id < b.id ? -1 : 1))
+  }
+
   /** Whether something waits that is not held. */
   hasReady(kind: InputKind): boolean {
     return this.#waiting[kind].some(isReady)

@@ -95,13 +95,14 @@ export class Intake {
     { agent, model = '', sentBy }: IntakeRequest,
     messages: readonly InputMessage[],
   ): Promise<Submission> {
-    if (messages.length === 0) throw nothingToWait()
     const { log, queue, recorder } = this.#state
+    const fresh = unheard(messages, this.#state)
+    if (fresh.length === 0) throw nothingToWait()
     const since = log.head
     const run = how === 'steer' ? this.#control.current : undefined
     const wish = { agent: agent?.source, agent_name: agent?.name, model: model === '' ? undefined : model }
     const options = { sent_by: sentBy, ...(how === 'queue' && agent !== undefined ? wish : {}) }
-    const added = queue.add(how === 'steer' ? 'steer' : 'followup', unheard(messages, this.#state), options)
+    const added = queue.add(how === 'steer' ? 'steer' : 'followup', fresh, options)
     const inputIds = added.map(({ id }) => id)
     const place = { session_id: this.#state.id, inputIds, since }
     if (run === undefined) return recorder.decided({ status: 'queued', ...place })

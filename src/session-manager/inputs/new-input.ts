@@ -22,13 +22,24 @@ export function newInput(messages: readonly InputMessage[]): readonly InputMessa
 
 /**
  * The same against what the session holds: after a run that has said nothing, a history that is sent again has no assistant
- * entry. When a list begins with all that users have said since the last answer, and goes on, only the rest is new.
+ * entry. When a list begins with all that users have said since the last answer, and goes on, only the rest is new; what is
+ * about to be delivered counts as said.
  */
-export function unheard(messages: readonly InputMessage[], state: SessionState): readonly InputMessage[] {
+export function unheard(messages: readonly InputMessage[], { transcript, queue }: Heard): readonly InputMessage[] {
   if (messages.length < 2) return messages
-  const heard = unanswered(state.transcript.items)
-  const isSentAgain = heard.length < messages.length && heard.every((said, index) => isSame(said, messages[index]))
-  return isSentAgain ? messages.slice(heard.length) : messages
+  const said = unanswered(transcript.items)
+  const isSentAgain = said.length > 0 && said.length < messages.length && agree(said, messages)
+  const rest = isSentAgain ? messages.slice(said.length) : messages
+  const waiting = queue.ready.map(({ message }) => message)
+  const isQueued = agree(waiting, rest) && (isSentAgain || waiting.length < rest.length)
+  return isQueued ? rest.slice(waiting.length) : rest
+}
+
+type Heard = Pick<SessionState, 'transcript' | 'queue'>
+
+/** As far as both go. */
+function agree(said: readonly InputMessage[], again: readonly InputMessage[]): boolean {
+  return said.slice(0, again.length).every((message, index) => isSame(message, again[index]))
 }
 
 function isSame(said: InputMessage, again: InputMessage | undefined): boolean {

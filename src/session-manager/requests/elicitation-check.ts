@@ -1,4 +1,3 @@
-import { runInNewContext } from 'node:vm'
 import { z } from 'zod'
 import type { ElicitationAnswer, ElicitationContent, ErrorDetail } from '../../protocol/protocol.ts'
 
@@ -9,42 +8,21 @@ const FormSchema = z.union([
 ])
 
 /**
- * What is wrong with the content that was accepted, each thing with its path in the body; nothing when there is no form. A
+ * Tells what is wrong with the content that was accepted, each thing with its path in the body; nothing when there is no form. A
  * schema that cannot be read objects to nothing: the request must not be unanswerable because of who asked.
  */
-export function objectionsTo(
-  { mode, schema }: ElicitationContent,
-  { action, content }: ElicitationAnswer,
-): readonly ErrorDetail[] {
-  const form = FormSchema.safeParse(schema)
-  if (action !== 'accept' || mode === 'url' || !form.success) return []
-  const issues = issuesOf(form.data, content ?? {})
-  return issues.map(({ path, message }) => ({ path: pathText(path), message }))
-}
+export type ElicitationCheck = (asked: ElicitationContent, answer: ElicitationAnswer) => readonly ErrorDetail[]
 
-type JsonSchema = Parameters<typeof z.fromJSONSchema>[0]
-
-/** No person's answer needs as long; a pattern that tries every way to match may take for ever. */
-const longestCheckMs = 250
-
-/** A schema enters here from an MCP server or a model: what the library cannot make sense of, it throws at. */
-function issuesOf(schema: object, content: unknown): readonly z.core.$ZodIssue[] {
-  let issues: readonly z.core.$ZodIssue[] = []
-  const check = (): void => {
-    issues = z.fromJSONSchema(schema as JsonSchema).safeParse(content).error?.issues ?? []
+/** Gets the check of an answer ready. What reads schemas is loaded when something is entered into a form for the first time. */
+export async function elicitationCheck({
+  action,
+}: {
+  readonly action?: string | undefined
+}): Promise<ElicitationCheck> {
+  if (action !== 'accept') return () => []
+  const { formObjections } = await import('./form-check.ts')
+  return ({ mode, schema }, { content }) => {
+    const form = FormSchema.safeParse(schema)
+    return mode === 'url' || !form.success ? [] : formObjections(form.data, content ?? {})
   }
-  try {
-    // Nothing else takes a regular expression off this thread.
-    runInNewContext('check()', { check }, { timeout: longestCheckMs })
-    return issues
-  } catch {
-    return []
-  }
-}
-
-function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>(
-    (text, key) => (typeof key === 'number' ? `${text}[${key}]` : `${text}.${String(key)}`),
-    'body.content',
-  )
 }

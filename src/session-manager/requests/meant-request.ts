@@ -1,7 +1,7 @@
 import { Refusal, type Request } from '../../protocol/protocol.ts'
 import { settledRefusal } from './settled-request.ts'
 
-/** Which approval an answer means. Nothing: the one that is confirmed now. */
+/** Which approval an answer means. Nothing, or empty text: the one that is confirmed now. */
 export interface ApprovalAddress {
   readonly request_id?: string | undefined
   readonly tool_call_id?: string | undefined
@@ -17,8 +17,8 @@ export interface KnownRequests {
 
 /** Refuses with `unknown_request`, `request_settled` (and who won) or `no_pending_request`. */
 export function approvalMeant({ request_id, tool_call_id }: ApprovalAddress, known: KnownRequests): Request {
-  if (request_id !== undefined) return byId(request_id, 'request_id', known, wantsVerdict)
-  if (tool_call_id !== undefined) return byToolCall(tool_call_id, known)
+  if (request_id) return byId(request_id, 'request_id', known, wantsVerdict)
+  if (tool_call_id) return byToolCall(tool_call_id, known)
   if (known.shown === undefined) throw new Refusal('no_pending_request')
   return known.shown
 }

@@ -11,7 +11,7 @@ import type { Gate } from '../inputs/gate.ts'
 import { chosenPolicy } from '../state/session-record.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { answerFor } from './answer-for.ts'
-import { objectionsTo } from './elicitation-check.ts'
+import { type ElicitationCheck, elicitationCheck } from './elicitation-check.ts'
 import { settledRefusal } from './settled-request.ts'
 
 /** Takes the answers of people to the questions of a run, and to those of the tasks that it waits for. */
@@ -40,6 +40,7 @@ export class SessionAnswers {
 
   /** Answers a request of any kind; resolves with the request as it is settled. */
   async answer(id: string, body: AnswerBody): Promise<Request> {
+    const check = await elicitationCheck(body)
     this.#gate.decide('answer')
     const below = this.#below(id)
     if (below !== undefined) return below.answer(id, body)
@@ -50,7 +51,7 @@ export class SessionAnswers {
       throw settledRefusal(request, 'params.request_id')
     }
     const answer = answerFor(request, body)
-    const settled = 'action' in answer ? accept(state, request, answer) : rule(state, request, answer)
+    const settled = 'action' in answer ? accept(state, request, answer, check) : rule(state, request, answer)
     return this.#decided(state, settled)
   }
 
@@ -66,6 +67,7 @@ export class SessionAnswers {
   }
 
   async elicitation(body: ElicitationBody): Promise<void> {
+    const check = await elicitationCheck(body)
     this.#gate.decide('answer')
     const { action, content, elicitation_id, request_id } = body
     const id = request_id || elicitation_id || this.#onlyElicitation()
@@ -73,7 +75,7 @@ export class SessionAnswers {
     if (below !== undefined) return below.elicitation(body)
     const key = request_id ? 'request_id' : 'elicitation_id'
     const { state, request } = this.#find(({ requests }) => requests.elicitation(id, key))
-    accept(state, request, { action, content })
+    accept(state, request, { action, content }, check)
     await this.#decided(state, undefined)
   }
 
@@ -134,11 +136,16 @@ function rule(state: SessionState, request: Request, verdict: Verdict): Request 
 }
 
 /** Settles an elicitation, unless the content is not what it asks for. */
-function accept(state: SessionState, request: Request, { action, content: entered }: ElicitationAnswer): Request {
+function accept(
+  state: SessionState,
+  request: Request,
+  { action, content: entered }: ElicitationAnswer,
+  check: ElicitationCheck,
+): Request {
   const { content } = request
   // Who does not accept has entered nothing, whatever the client still has in its form.
   const answer: ElicitationAnswer = action === 'accept' ? { action, content: entered } : { action }
-  const details = content.kind === 'elicitation' ? objectionsTo(content, answer) : []
+  const details = content.kind === 'elicitation' ? check(content, answer) : []
   if (details.length > 0) {
     const sentences = details.map(({ path, message }) => `${path}: ${message}`)
     throw new Refusal('invalid_request', sentences.join('; '), { details })

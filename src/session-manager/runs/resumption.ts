@@ -7,13 +7,15 @@ import { unlessAborted } from '../wait.ts'
 import type { ActiveRun } from './active-run.ts'
 import type { ResumePlan, RuntimeLease } from './run-plan.ts'
 
-/** A person decided that a run shall not go on. */
+/** A run shall not go on: a person decided that, or nobody decided anything in time. */
 export class NotResumed extends Error {
-  readonly error = { code: 'interrupted', message: 'a person decided that the run shall not go on' } as const
+  readonly error: { readonly code: 'interrupted'; readonly message: string }
 
-  constructor() {
+  constructor(reason: string | undefined) {
     super('the run was not to go on')
     this.name = 'NotResumed'
+    const message = reason ? `the run shall not go on: ${reason}` : 'a person decided that the run shall not go on'
+    this.error = { code: 'interrupted', message }
   }
 }
 
@@ -68,8 +70,8 @@ async function pause({ activity, signal }: ActiveRun, milliseconds: number): Pro
 async function ask({ requests }: SessionState, { id, state, signal }: ActiveRun, cause: RecoveryCause): Promise<void> {
   const { attempt = 1, agent_name } = state
   const question = { content: { kind: 'recovery', attempt, cause } } as const
-  const { confirmation } = await requests.ask(question, { id, agent: agent_name, signal })
-  if (confirmation === 'reject') throw new NotResumed()
+  const { confirmation, reason } = await requests.ask(question, { id, agent: agent_name, signal })
+  if (confirmation === 'reject') throw new NotResumed(reason)
 }
 
 async function takeSlot({ around: { slots } }: SessionState, run: ActiveRun): Promise<void> {

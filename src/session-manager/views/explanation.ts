@@ -91,7 +91,7 @@ export const sayings: Readonly<Record<StateReason, Words>> = {
   },
   held_by_stop: held((facts) => `${lastEnd(facts)}, and a stop holds what was sent before it`),
   held_by_failure: held((facts) => `${lastEnd(facts)}, and follow-ups might only fail too`),
-  held_by_restart: held(lastEnd),
+  held_by_restart: held((facts) => `${lastEnd(facts)}, and a restart holds what was sent before it`),
   held_by_hand: { ...held(() => 'a person holds it'), endsWhen: (facts) => [release(facts)] },
   held_by_shutdown: {
     ...held(() => 'the server is shutting down and starts no runs'),

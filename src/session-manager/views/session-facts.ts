@@ -1,4 +1,4 @@
-import type { Activity, Explanation, Request, Run, StateReason } from '../../protocol/protocol.ts'
+import type { Activity, Explanation, HeldBy, Request, Run, StateReason } from '../../protocol/protocol.ts'
 import type { SessionRecord } from '../../store/store.ts'
 import type { QueueStep, Refused } from '../inputs/queue-start.ts'
 import { timeAfter } from '../moment.ts'
@@ -33,6 +33,8 @@ export interface Facts {
   readonly queue: Explanation['queue']
   /** A client holds all that waits. */
   readonly isHeldByHand: boolean
+  /** What holds something of it besides. */
+  readonly heldBy: HeldBy | undefined
   /** What a start from the queue waits for. */
   readonly step: QueueStep | undefined
   /** Why the last start from the queue has begun nothing. */
@@ -62,7 +64,9 @@ export function factsOf(state: SessionState, control: RunControl, agent: string 
     })),
     queue: { steer: steer.depth, followup: followup.depth, held: held.length },
     isHeldByHand: queue.list.every(({ held_by }) => held_by === 'client'),
-    step: start.step,
+    heldBy: held.find(({ held_by }) => held_by !== 'client')?.held_by,
+    // What it was to begin with may have been taken back.
+    step: queue.ready.length > 0 ? start.step : undefined,
     refused: start.refused,
     isDraining: around.isDraining(),
     limits: around.limits,
@@ -102,23 +106,24 @@ const running: Readonly<Record<Doing['kind'], StateReason>> = {
 }
 
 /** Why an idle session does nothing, and what waits in its queue starts nothing. */
-function restReason({ queue, isHeldByHand, record, last, refused, isDraining }: Facts): StateReason {
+function restReason({ queue, isHeldByHand, heldBy, record, last, refused, isDraining }: Facts): StateReason {
   if (queue.steer + queue.followup === 0) {
     return record.agent === undefined && last === undefined ? 'never_ran' : 'at_rest'
   }
   if (isHeldByHand) return 'held_by_hand'
   if (isDraining) return 'held_by_shutdown'
   if (refused !== undefined) return 'agent_unavailable'
-  return last === undefined ? 'queue_waits' : held[last.status]
+  if (heldBy === 'failure' && last?.status !== 'failed') return 'agent_unavailable'
+  return heldBy === undefined ? 'queue_waits' : holders[heldBy]
 }
 
-const held: Readonly<Record<Run['status'], StateReason>> = {
-  canceled: 'held_by_stop',
-  failed: 'held_by_failure',
-  interrupted: 'held_by_restart',
-  completed: 'queue_waits',
-  paused: 'queue_waits',
-  running: 'queue_waits',
+const holders: Readonly<Record<HeldBy, StateReason>> = {
+  client: 'held_by_hand',
+  stop: 'held_by_stop',
+  failure: 'held_by_failure',
+  restart: 'held_by_restart',
+  // The session is paused as long as anything is held for that.
+  budget: 'budget',
 }
 
 /** What goes on in a session, the most telling first. */
