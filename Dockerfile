@@ -22,6 +22,7 @@ ENV NODE_ENV=production \
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s --retries=3 \
     CMD ["node", "-e", "fetch('http://127.0.0.1:8080/health').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
-# Node itself is process 1 and gets the signals. It ends at once, saying why, while QUARTERDECK_AUTH_TOKEN is not set.
+# Start it with an init (`docker run --init`) that collects what the processes of tools leave behind.
+# It ends at once, saying why, while QUARTERDECK_AUTH_TOKEN is not set.
 ENTRYPOINT ["node", "dist/main.js", "serve"]
 CMD ["examples"]

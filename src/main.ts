@@ -31,7 +31,10 @@ async function main(): Promise<void> {
 }
 
 async function serve(config: Config): Promise<void> {
-  const logger = pino({ level: config.logLevel, base: null }, pino.destination({ dest: 2, sync: true }))
+  const log = pino.destination({ dest: 2, sync: true })
+  // The log may lie on the disk that is full: its lines wait until there is room, and the server goes on.
+  log.on('error', () => {})
+  const logger = pino({ level: config.logLevel, base: null }, log)
   endOnDefect(logger)
   let app: App | undefined
   const stopping = endOnSignal(() => (app ? stop(app, config, logger) : Promise.resolve()))

@@ -1,4 +1,4 @@
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
+import { closeSync, existsSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -129,6 +129,21 @@ describe('the process', () => {
     expect(server.stdout()).toContain('$QUARTERDECK_AUTH_TOKEN')
     expect(server.stdout() + server.stderr()).not.toContain('hush-hush')
   })
+
+  test.skipIf(!existsSync('/dev/full'))(
+    'goes on when its log takes no line, as on a full disk (where there is /dev/full)',
+    async () => {
+      mkdirSync(join(folder, 'none'))
+      const args = [process.execPath, program, 'serve', 'none', '--listen', '127.0.0.1:0']
+      const server = start(['-c', 'exec "$@" 2>/dev/full', 'sh', ...args], { program: '/bin/sh', cwd: folder })
+      running.push(server)
+      const url = await server.url
+      // The warning that there is no agent, and what is said at the end: neither gets through.
+      expect(await (await fetch(`${url}/api/agents`)).json()).toEqual([])
+      server.kill('SIGTERM')
+      expect(await server.exit).toEqual(clean)
+    },
+  )
 
   test('serves a socket that its parent opened', async () => {
     const parent = createServer()

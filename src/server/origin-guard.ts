@@ -36,10 +36,13 @@ export function originGuard({ server, hosts, origins }: OriginGuardOptions): (re
   return ({ headers }) => {
     const { host = '', origin } = headers
     if (!onUnixSocket && !isAllowedHost(host)) {
-      throw new Refusal('forbidden_origin', 'The Host of the request is not one that this server is known by')
+      throw new Refusal(
+        'forbidden_origin',
+        'The Host of the request is not one that this server is known by: --listen names one, with --auth-token any will do',
+      )
     }
     if (origin !== undefined && !origins.includes(origin) && !isOwn(origin, host)) {
-      throw new Refusal('forbidden_origin', 'The Origin of the request is not allowed')
+      throw new Refusal('forbidden_origin', 'The Origin of the request is not allowed: --cors-origin allows it')
     }
   }
 }

@@ -85,7 +85,7 @@ function createApplication({ logger, maxRequestSize = 1024 * 1024 }: ServerOptio
 async function addGates(app: FastifyInstance, manager: SessionManager, options: ServerOptions): Promise<void> {
   const { authToken, corsOrigins = [], hosts = [] } = options
   app.addHook('onRequest', async (request, reply) => {
-    reply.header(requestIdHeader, request.id)
+    reply.header(requestIdHeader, request.id).header('cache-control', 'no-store')
   })
   if (authToken === undefined) {
     const check = originGuard({ server: app.server, hosts, origins: corsOrigins })

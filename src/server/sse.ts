@@ -104,7 +104,8 @@ export class EventStream {
   }
 
   #begin(): void {
-    this.#reply.sse.sendHeaders(200)
+    // Proxies that compress would hold frames back.
+    this.#reply.header('cache-control', 'no-cache, no-transform').sse.sendHeaders(200)
     this.#raw.write(opening)
     this.#heartbeat.add(this.#raw)
   }

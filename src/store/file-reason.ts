@@ -9,7 +9,7 @@ const sentences: Readonly<Record<string, string>> = {
   EISDIR: 'it is a directory, and a database is a file',
   ENOTDIR: 'part of its path is a file, not a directory',
   ENOENT: 'part of its path does not exist',
-  SQLITE_READONLY: 'the user of this process may not write to it',
+  SQLITE_READONLY: 'the user of this process may not write to it or to its directory',
   SQLITE_CANTOPEN: 'the user of this process may not write to it or to its directory',
   SQLITE_FULL: 'the disk is full',
   SQLITE_BUSY: 'another program keeps it locked',
@@ -22,7 +22,8 @@ export function fileReason(error: unknown): string {
   return (known && sentences[known]) ?? `the system says ${code}`
 }
 
-function codeOfFile(error: unknown): string {
+/** The code of SQLite or of the system; an error that comes from another thread is no longer one of SQLite's. */
+export function codeOfFile(error: unknown): string {
   const code = codeOf(error)
   if (code !== 'DEFECT' || !(error instanceof Error)) return code
   return 'code' in error ? String(error.code) : error.message

@@ -3,7 +3,7 @@ import { basename, dirname, join } from 'node:path'
 import type { Damage } from './damage.ts'
 import { fileReason } from './file-reason.ts'
 import { OwnerLock } from './owner-lock.ts'
-import { checkFile, prepareFile } from './sqlite-file.ts'
+import { checkFile, notOpened, prepareFile } from './sqlite-file.ts'
 import { SqliteReader } from './sqlite-reader.ts'
 import { StoreError } from './store.ts'
 import { type LinkEvents, WriterLink } from './writer-link.ts'
@@ -47,9 +47,7 @@ export class OwnedDatabase {
     } catch (error) {
       await link?.close()
       lock.release()
-      throw error instanceof StoreError
-        ? error
-        : new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}`, error)
+      throw notOpened(path, error)
     }
   }
 

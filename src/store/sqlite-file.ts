@@ -1,9 +1,9 @@
 import { closeSync, existsSync, fstatSync, openSync, readFileSync, readSync, truncateSync } from 'node:fs'
 import Database from 'better-sqlite3'
-import { fileReason } from './file-reason.ts'
+import { codeOfFile, fileReason } from './file-reason.ts'
 import { type Migration, migrate, migrations } from './migrations.ts'
 import { openConnection } from './sqlite-connection.ts'
-import { codeOf, severityOf } from './sqlite-error.ts'
+import { severityOf } from './sqlite-error.ts'
 import { StoreError } from './store.ts'
 
 /** Marks a database as one of this program: `QDCK`. */
@@ -53,12 +53,17 @@ export function prepareFile(path: string, list: readonly Migration[] = migration
   } catch (error) {
     // Choosing the vacuum mode has begun the file before the first migration.
     if (wasEmpty && existsSync(path)) truncateSync(path)
-    if (error instanceof StoreError) throw error
-    const code = codeOf(error)
-    if (severityOf(code) === 'fatal')
-      throw new StoreError('corrupt', `${path} is damaged (${code}): restore a backup`, error)
-    throw new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}`, error)
+    throw notOpened(path, error)
   }
+}
+
+/** Why a database could not be opened, for the person who has to do something about it. */
+export function notOpened(path: string, error: unknown): StoreError {
+  if (error instanceof StoreError) return error
+  const code = codeOfFile(error)
+  return severityOf(code) === 'fatal'
+    ? new StoreError('corrupt', `${path} is damaged (${code}): restore a backup`, error)
+    : new StoreError('cannot_open', `${path} cannot be opened: ${fileReason(error)}`, error)
 }
 
 function prepare(path: string, list: readonly Migration[]): void {

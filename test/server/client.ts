@@ -63,6 +63,7 @@ export class Client {
     const isJson = response.headers.get('content-type')?.startsWith('application/json') === true
     const body: unknown = isJson ? JSON.parse(text) : text
     const code = checkAnswer(name, response.status, body, isJson)
+    expect(response.headers.get('cache-control')).toBe(isJson ? 'no-store' : 'no-cache, no-transform')
     expect(response.headers.get('x-request-id')).toMatch(/^[\x21-\x7e]{1,128}$/)
     return { status: response.status, code, headers: response.headers, body }
   }

@@ -12,7 +12,7 @@ describe('The events of a session', () => {
     const { id } = await bench.ran()
     const response = await bench.client.open('getEvents', { params: { id }, query: { follow: 'false' } })
     expect(response.headers.get('content-type')).toBe('text/event-stream')
-    expect(response.headers.get('cache-control')).toBe('no-cache')
+    expect(response.headers.get('cache-control')).toBe('no-cache, no-transform')
     expect(response.headers.get('x-accel-buffering')).toBe('no')
     const text = await response.text()
     const opening = `:${' '.repeat(2045)}\n\nretry: 1000\n\n`

@@ -74,6 +74,15 @@ describe('A server without a token', () => {
     expect(await ask('localhost:8080', 'https://app.example.evil')).toMatchObject(forbidden)
   })
 
+  it('says how what it refuses can be allowed', async () => {
+    await using bench = await Bench.open()
+    const ask = (headers: Record<string, string>) => request(bench.client.url, 'GET /api/ping', headers)
+    const origin = await ask({ host: 'localhost:8080', origin: 'http://localhost:5173' })
+    expect(origin.body).toMatchObject({ message: expect.stringContaining('--cors-origin') })
+    const host = await ask({ host: 'server.example' })
+    expect(host.body).toMatchObject({ message: expect.stringContaining('--auth-token') })
+  })
+
   it('refuses the text/plain of a foreign form before its body is read', async () => {
     await using bench = await Bench.open()
     const headers = { host: 'localhost', origin: 'https://evil.example', 'content-type': 'text/plain' }

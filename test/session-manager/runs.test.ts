@@ -189,6 +189,8 @@ describe.each(backends)('runs over $over', (backend) => {
       await manager.waitStopped(id, patience)
     }
     expect((await manager.getSession(id)).agent_model_overrides).toEqual({ root: 'clever' })
+    const told = eventsOf(await readLog(manager, id), 'session_updated')
+    expect(told.map(({ agent_model_overrides }) => agent_model_overrides)).toEqual([{ root: 'clever' }])
   })
 
   it('leaves the model as it was when the run cannot be committed', async () => {
@@ -255,6 +257,9 @@ describe.each(backends)('runs over $over', (backend) => {
     }
     expect((await manager.getSession(free.id)).safety_policy).toBe('balanced')
     expect((await manager.getSession(chosen.id)).safety_policy).toBe('strict')
+    const told = eventsOf(await readLog(manager, free.id), 'session_updated')
+    expect(told.map(({ safety_policy }) => safety_policy)).toEqual(['balanced'])
+    expect(eventsOf(await readLog(manager, chosen.id), 'session_updated')).toEqual([])
   })
 
   it('keeps usage, cost and tokens of what a run tells', async () => {

@@ -134,6 +134,24 @@ describe('checking a file', () => {
     await expect(memory.open()).rejects.toMatchObject({ code: 'cannot_open' })
   })
 
+  it.each(['events', 'marks'])('says of one whose %s are damaged that a backup is to be restored', async (table) => {
+    const path = join(tempDir(), 'damaged.db')
+    const made = createSqliteStore({ path })
+    await made.open()
+    await made.close()
+    const db = new Database(path)
+    const page = db.prepare('SELECT rootpage FROM sqlite_schema WHERE name = ?').pluck().get(table)
+    db.close()
+    const at = (Number(page) - 1) * 4096
+    writeFileSync(path, readFileSync(path).fill(0xff, at, at + 4096))
+    const store = createSqliteStore({ path })
+    await expect(store.open()).rejects.toMatchObject({
+      code: 'corrupt',
+      message: `${path} is damaged (SQLITE_CORRUPT): restore a backup`,
+    })
+    await store.close()
+  })
+
   const files = existsSync(ancestors) ? ['session.db', 'two-sessions.db'] : []
   describe.skipIf(files.length === 0)(`the ancestor's databases (skipped when ${ancestors} is missing)`, () => {
     it.each(files)('refuses %s untouched and says what it is', async (name) => {

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Refusal, type RolledBackTool, type StopReason } from '../../protocol/protocol.ts'
 import { leftEffect, type Runtime, unknownEffect } from '../../runtime/runtime.ts'
 import { unheard } from '../inputs/new-input.ts'
@@ -6,6 +7,7 @@ import { type QueueRuns, QueueStart } from '../inputs/queue-start.ts'
 import type { SessionState } from '../state/session-state.ts'
 import { interrupted } from '../state/transcript.ts'
 import { SessionTasks } from '../tasks/session-tasks.ts'
+import { toSettings } from '../views/session-view.ts'
 import { ActiveRun, newRun, RunStopped, type StopRequest } from './active-run.ts'
 import { isTakenUp } from './left-run.ts'
 import { type NextRun, NextRuns } from './next-runs.ts'
@@ -92,7 +94,7 @@ export class RunControl {
     const choice = plan.model === undefined || plan.model === '' ? {} : this.#state.modelChoice(agent.name, plan.model)
     const paused = plan.work === undefined ? undefined : record.paused
     this.#state.update({ agent, paused, ...this.#authorDefault(runtime), ...choice })
-    if (record.paused !== paused) this.#state.tellSettings()
+    if (!isDeepStrictEqual(toSettings(record), toSettings(this.#state.record))) this.#state.tellSettings()
     if (record.title !== '') recorder.event({ type: 'session_title', title: record.title }, run.id)
     deliver?.(run.id)
     for (const message of unheard(plan.messages, this.#state)) this.#state.addUserMessage(message, run.id)
