@@ -177,7 +177,10 @@ export interface RunContext {
   /** USD: what is told as the cost of the session, with what it has begun with. */
   readonly cost: number
   readonly tasks: Tasks
-  /** Takes what was asked for since the last call: that the history be compacted now. */
+  /**
+   * Takes what was asked for since the last call: that the history be compacted now. A run that is taken up again is asked once
+   * more for one whose end it has not told (`session_compaction`).
+   */
   takeCompaction(): CompactionRequest | undefined
   /** Takes what was steered in since the last call, in order; it is in the session's history from then on. */
   takeSteering(): readonly Message[]

@@ -290,11 +290,12 @@ export class LiveSession {
 
   /**
    * A commit failed: what is in memory may not be what is stored. Loaded again by the first use after its run has left. So are
-   * those that work for it, in the same breath: none finds the other as it was, and what they do goes on as after a restart.
+   * all that work for one another with it, in the same breath: none finds the other as it was, and what they do goes on as after
+   * a restart.
    */
   #throwAway(): void {
     if (this.isLost) return
-    const sessions = this.#withTasks
+    const sessions = this.#family
     const { store, departures } = this.#state.around
     // Where others can commit it is not the store's fault; it is never that of those who go with it.
     for (const session of sessions) {
@@ -303,7 +304,7 @@ export class LiveSession {
     }
     // First of all, so that no log tells what they do because this one goes.
     for (const session of sessions) session.#state.recorder.leave()
-    const left = Promise.all(sessions.map((session) => session.#abandon()))
+    const left = Promise.all([...sessions].map((session) => session.#leaveWhole()))
     const gone = left.then(() => {
       for (const session of sessions) session.#onGone()
     })
@@ -312,6 +313,19 @@ export class LiveSession {
       session.#state.log.close()
       session.attachments.end()
     }
+  }
+
+  /** Resolves when nothing goes on any more, and nothing waits to be committed: whoever loads it then finds all there is. */
+  async #leaveWhole(): Promise<void> {
+    await this.#abandon()
+    await this.#state.recorder.settled().catch(() => {})
+  }
+
+  /** All that work for one another now. One that is deleted is none of them any more. */
+  get #family(): ReadonlySet<LiveSession> {
+    const { family, around } = this.#state
+    const top = (this.isDeleted ? undefined : around.peek(family.top.id)) ?? this
+    return new Set([...top.#withTasks, ...this.#withTasks])
   }
 
   /** The session and all that work for it now. */

@@ -22,7 +22,8 @@ export class SessionSettings {
 
   async configure(changes: Partial<SessionRecord>): Promise<void> {
     this.#change(changes)
-    await this.#state.recorder.decided()
+    const { tree } = this.#state.family
+    await Promise.all([this.#state.recorder.decided(), ...tree.map(({ recorder }) => recorder.settled())])
   }
 
   async setTokens({ input_tokens, output_tokens, cost }: TokenCounters): Promise<void> {

@@ -14,6 +14,7 @@ const steps: readonly FamilyStep[] = [
   'delegate',
   'background',
   'recalled',
+  'recalled',
   'again',
 ]
 const which = fc.nat(9)
@@ -25,14 +26,24 @@ export const calm = [
   { weight: 25, arbitrary: fc.record({ do: fc.constant('breathe'), ticks: fc.integer({ min: 1, max: 20 }) }) },
   { weight: 8, arbitrary: fc.record({ do: fc.constantFrom('steer', 'followup', 'verdict', 'toggle', 'look'), which }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('cancel'), which }) },
-  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('hold', 'release', 'release', 'release') }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: fc.constantFrom('hold', 'release', 'release', 'release', 'batch', 'batch') }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('delete'), which }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('restart') }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('press', 'relieve') }) },
 ] as const
 
-/** And what befalls them. */
-export const stormy = [
+/** And what ends the process or keeps it from storing anything. */
+export const rough = [
   ...calm,
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('fault'), fault: fc.constantFrom('refused', 'unknown') }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('fill', 'free', 'free') }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('crash') }) },
+] as const
+
+/** And what befalls single commits. */
+export const stormy = [
+  ...rough,
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('fault'), fault: fc.constantFrom('refused', 'unknown') }) },
 ] as const

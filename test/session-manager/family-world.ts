@@ -1,7 +1,7 @@
 import { expect } from 'vitest'
 import { newId, type Recovery, Refusal } from '../../src/protocol/protocol.ts'
 import { RunFailure } from '../../src/runtime/runtime.ts'
-import type { Store } from '../../src/store/store.ts'
+import type { SessionRecord, Store } from '../../src/store/store.ts'
 import { build, codeOf, eventsOf, type House, patience, readLog } from './house.ts'
 import { approval, Puppet, type PuppetRun, runtimeOf } from './test-agents.ts'
 
@@ -15,7 +15,7 @@ export type FamilyCommand =
     }
   | { readonly do: 'breathe'; readonly ticks: number }
   | { readonly do: 'fault'; readonly fault: 'refused' | 'unknown' }
-  | { readonly do: 'hold' | 'release' | 'crash' | 'restart' }
+  | { readonly do: 'hold' | 'release' | 'batch' | 'press' | 'relieve' | 'fill' | 'free' | 'crash' | 'restart' }
 
 /** A call that hands over a task. */
 interface Handed {
@@ -41,8 +41,11 @@ export class FamilyWorld {
   readonly #handed = new Map<string, Handed[]>()
   readonly #known = new Map<string, number>()
   #calls: Promise<unknown>[] = []
+  #relieve = (): void => {}
   /** No commit was lost, so that all figures must be right. */
   #isExact = true
+  /** A commit was lost that others made in the same transaction. */
+  #isTorn = false
   #hasDeleted = false
 
   private constructor(real: Store, house: House, id: string) {
@@ -70,6 +73,7 @@ export class FamilyWorld {
         break
       case 'fault':
         this.#isExact = false
+        this.#isTorn = true
         store.fail(command.fault)
         break
       case 'hold':
@@ -78,12 +82,30 @@ export class FamilyWorld {
       case 'release':
         store.release()
         break
+      case 'batch':
+        store.release()
+        store.hold()
+        break
+      case 'press':
+        this.#press()
+        break
+      case 'relieve':
+        this.#relieve()
+        break
+      case 'fill':
+        this.#isExact = false
+        store.fill(true)
+        break
+      case 'free':
+        store.fill(false)
+        break
       case 'crash':
         this.#isExact = false
         this.#calls = []
         this.#begin(await this.#house.crash())
         break
       case 'restart':
+        this.#relieve()
         store.heal()
         store.release()
         this.#begin(await this.#house.restart())
@@ -115,6 +137,7 @@ export class FamilyWorld {
 
   /** Lets everything come to rest, and checks. */
   async settle(): Promise<void> {
+    this.#relieve()
     this.#house.store.heal()
     this.#house.store.release()
     await this.#rest()
@@ -125,6 +148,19 @@ export class FamilyWorld {
     await this.#check()
     await this.#house.manager.close()
     expect(this.#open + this.#house.agents.live).toBe(0)
+  }
+
+  /** More waits to be written than may. */
+  #press(): void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const { store } = this.#house
+    const before = this.#relieve
+    store.pressure = promise
+    this.#relieve = () => {
+      before()
+      store.pressure = undefined
+      resolve()
+    }
   }
 
   get #active(): readonly PuppetRun[] {
@@ -180,7 +216,8 @@ export class FamilyWorld {
     if (depth > deepest) return
     const worker = this.#worker
     const open = () => {
-      this.#open += 1
+      // A process that has died opens nothing, though here it goes on to try.
+      if (worker === this.#worker) this.#open += 1
       return {
         ...runtimeOf('worker', worker),
         close: async () => {
@@ -232,6 +269,7 @@ export class FamilyWorld {
       if (record.parent_id !== undefined) expect(this.#real.session(record.parent_id)).toBeDefined()
       expect(this.#real.requests(id, 'open')).toEqual([])
       await this.#checkLog(id)
+      if (!this.#isTorn) await this.#checkTold(record)
       if (this.#isExact) await this.#checkFigures(id)
     }
   }
@@ -261,6 +299,24 @@ export class FamilyWorld {
       const stored = this.#real.requests(session_id ?? '', 'all').find((request) => request.id === id)
       expect(stored?.state ?? state).toBe(state)
     }
+  }
+
+  /** What has become of a task that nobody waits for is told above once, and said there if it shall be. */
+  async #checkTold({ id, parent_id = '', task_of }: SessionRecord): Promise<void> {
+    const own = this.#real.runs(id, { limit: 1000 }).entries.at(-1)
+    if (own?.trigger !== 'background') return
+    const log = await readLog(this.#house.manager, parent_id)
+    const told = eventsOf(log, 'sub_session_completed').filter(({ sub_session }) => sub_session.id === id)
+    const inputs = this.#real.allInputs(parent_id, { limit: 1000 }).entries
+    const said = inputs.filter(({ message }) => message.content.includes(id))
+    const [least, recalls] = own.status === 'completed' || own.status === 'failed' ? [1, 1] : [0, told.length]
+    const most = task_of?.recall === true ? recalls : 0
+    const where = { id, status: own.status }
+    expect({ ...where, told: told.length }).toEqual({ ...where, told: Math.max(least, Math.min(told.length, 1)) })
+    expect({ ...where, said: said.length }).toEqual({
+      ...where,
+      said: least === 1 ? most : Math.min(said.length, most),
+    })
   }
 
   async #checkFigures(id: string): Promise<void> {

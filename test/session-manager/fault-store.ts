@@ -36,6 +36,7 @@ export class FaultStore implements Store {
   #isHeld: (group: Group) => boolean = () => true
   #dead = false
   #readFault = false
+  #isFull = false
   /** False while the store says that nothing can be written. */
   connected = true
   pressure: Promise<void> | undefined
@@ -53,6 +54,13 @@ export class FaultStore implements Store {
   /** The writes to come succeed. */
   heal(): void {
     this.#faults.length = 0
+    this.fill(false)
+  }
+
+  /** The disk is full from now on, or no longer: no write succeeds, and the store says so. */
+  fill(isFull: boolean): void {
+    this.#isFull = isFull
+    this.connected = !isFull
   }
 
   /** Reads fail from now on, or no longer. */
@@ -94,7 +102,7 @@ export class FaultStore implements Store {
   }
 
   #write(group: Group, { resolve, reject }: PromiseWithResolvers<void>): void {
-    const fault = this.#faults.shift()
+    const fault = this.#isFull ? 'refused' : this.#faults.shift()
     const refusal = new Refusal('store_unavailable', undefined, { retryAfter: 1 })
     if (fault === 'refused') {
       reject(refusal)

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import type { Delegation, RuntimeEvent } from '../../src/runtime/runtime.ts'
 import {
   backends,
@@ -85,6 +85,11 @@ async function delegated(run: PuppetRun, isBackground = false, recall = false) {
 function taskOf(worker: Puppet, more: Partial<Delegation> = {}): Delegation {
   const open = () => runtimeOf('worker', worker)
   return { open, task: 'work', title: 'work', isBackground: false, callId: 'call', ...more }
+}
+
+/** Long enough for everything that waits for nothing from outside. */
+async function ticks(count: number): Promise<void> {
+  for (let tick = 0; tick < count; tick += 1) await new Promise(setImmediate)
 }
 
 /** The runs of these sessions, once they go on; the store may know others. */
@@ -561,6 +566,29 @@ describe.each(backends)('a run that its process has left, over $over', (backend)
     expect(eventsOf(await readLog(next.manager, id), 'sub_session_completed')).toHaveLength(1)
   })
 
+  it('is asked again for a compaction that the crash has cut, and not for one that has ended', async () => {
+    const built = await resuming()
+    const { id, run } = await running(built)
+    await built.manager.compactSession(id, 'keep the names')
+    expect(run.context.takeCompaction()).toEqual({ prompt: 'keep the names' })
+    expect(run.context.takeCompaction()).toBeUndefined()
+    const told = { type: 'session_compaction', agent_name: 'root' } as const
+    await run.tell({ ...told, status: 'started' })
+    await built.manager.getSession(id)
+    const next = await built.crash()
+    const again = await next.puppet.next()
+    expect(again.context.takeCompaction()).toEqual({ prompt: 'keep the names' })
+    await again.tell({ ...told, status: 'completed', outcome: 'applied' })
+    await next.manager.getSession(id)
+    const last = await next.crash()
+    const run3 = await last.puppet.next()
+    expect(run3.context.takeCompaction()).toBeUndefined()
+    await run3.end()
+    expect(await last.manager.waitStopped(id, patience)).toBe(true)
+    const outcomes = eventsOf(await readLog(last.manager, id), 'session_compaction').map(({ outcome }) => outcome)
+    expect(outcomes).toEqual([undefined, 'applied'])
+  })
+
   it('tells a reader every event once, across the crash', async () => {
     const built = await resuming()
     const { id, run } = await running(built)
@@ -646,6 +674,104 @@ describe('a run whose commit has failed', () => {
     expect(completed).toEqual(isBackground ? [child] : [deepest, child])
     expect(built.defects).toEqual([])
   })
+})
+
+describe('a task whose commit has failed', () => {
+  const house = useStore({ over: 'memory' })
+
+  /** The task fails to commit what it says, and nothing else fails. */
+  async function lost({ store, manager }: House, child: string, work: PuppetRun): Promise<void> {
+    await manager.getSession(child)
+    store.hold(child)
+    await work.say('half')
+    await vi.waitUntil(() => store.waiting > 0, patience)
+    // Which are stored at once, so that the next write is the one that waits.
+    await ticks(20)
+    store.fail('refused')
+    store.release()
+    await work.left
+  }
+
+  it('goes on when nobody waits for it, and says what came of it (M4)', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { manager, puppet } = built
+    const { id, runId, run } = await running(built)
+    const { task, run: work } = await delegated(run, true, true)
+    await run.end()
+    await endOf(built, id, runId)
+    await lost(built, task.id, work)
+    const again = await puppet.next()
+    expect(again.context.conversation).toBe(task.id)
+    await again.answer('found it')
+    await again.end()
+    const told = await puppet.next()
+    expect(told.context.history.at(-1)?.message?.message.content).toContain('found it')
+    await told.end()
+    expect(await manager.waitStopped(id, patience)).toBe(true)
+    expect((await manager.getRuns(task.id, { limit: 9 })).entries).toMatchObject([{ status: 'completed', attempt: 2 }])
+    expect(eventsOf(await readLog(manager, id), 'sub_session_completed')).toHaveLength(1)
+  })
+
+  it('is stopped with its parent also before it has been loaded again', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { manager } = built
+    const { id, runId, run } = await running(built)
+    const { task, run: work } = await delegated(run, true)
+    await run.end()
+    await endOf(built, id, runId)
+    await lost(built, task.id, work)
+    await manager.cancelRun(id, { by: 'test' }, { waitMs: patience })
+    expect((await manager.getRuns(task.id, { limit: 9 })).entries).toMatchObject([{ status: 'canceled' }])
+  })
+
+  it('lets its parent not be loaded again before all is committed that it has recorded (L1)', async () => {
+    const built = await house({ recovery: 'resume' })
+    const { manager, store, puppet } = built
+    const { id, runId, run } = await running(built)
+    const { delegation, worker, run: work } = await delegated(run)
+    store.hold(id)
+    const titled = manager.updateSessionTitle(id, 'kept')
+    await vi.waitUntil(() => store.waiting > 0, patience)
+    store.fail('refused')
+    await work.say('lost')
+    await work.left
+    await ticks(50)
+    const seen = manager.getSession(id)
+    await ticks(50)
+    store.release()
+    await titled
+    expect(await seen).toMatchObject({ title: 'kept' })
+    const again = await puppet.next()
+    await again.context.tasks.begin(delegation)
+    await (await worker.next()).end()
+    await again.end()
+    expect(await endOf(built, id, runId)).toMatchObject({ run: { status: 'completed' } })
+    const log = await readLog(manager, id)
+    expect(log.map(({ seq }) => seq)).toEqual(log.map((_, place) => place + 1))
+  })
+
+  it.each([false, true])(
+    'does not fail the run that waits for its end (in the background: %s)',
+    async (isBackground) => {
+      const built = await house({ recovery: 'resume' })
+      const { puppet } = built
+      const { id, runId, run } = await running(built)
+      const { task, delegation, worker, run: work } = await delegated(run, isBackground)
+      const waited = run.context.tasks.ended(task.id).catch((failure: unknown) => run.fail(failure))
+      await lost(built, task.id, work)
+      await waited
+      const back = await goneOn(puppet, isBackground ? [id, task.id] : [id])
+      const again = back.get(id) ?? run
+      await again.context.tasks.begin(delegation)
+      const next = back.get(task.id) ?? (await worker.next())
+      const ended = again.context.tasks.ended(task.id)
+      await next.answer('done')
+      await next.end()
+      expect(await ended).toMatchObject({ status: 'completed', output: 'done' })
+      await again.end()
+      expect(await endOf(built, id, runId)).toMatchObject({ run: { status: 'completed', attempt: 1 } })
+    },
+  )
 })
 
 describe('a run that goes on', () => {

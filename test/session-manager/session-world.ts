@@ -33,6 +33,8 @@ export type RunStep =
   | 'misbehave'
   | 'askApproval'
   | 'askElicitation'
+  | 'beginCompaction'
+  | 'endCompaction'
 
 export type WorldCommand =
   | { readonly do: 'steer' | 'followup'; readonly count: number }
@@ -43,7 +45,20 @@ export type WorldCommand =
   | { readonly do: 'fault'; readonly fault: 'refused' | 'unknown' }
   | { readonly do: 'verdict'; readonly which: number | undefined }
   | {
-      readonly do: 'run' | 'stop' | 'reply' | 'policy' | 'title' | 'delete' | 'hold' | 'release' | 'crash' | 'restart'
+      readonly do:
+        | 'run'
+        | 'stop'
+        | 'reply'
+        | 'policy'
+        | 'title'
+        | 'compact'
+        | 'delete'
+        | 'hold'
+        | 'release'
+        | 'fill'
+        | 'free'
+        | 'crash'
+        | 'restart'
     }
 
 /**
@@ -58,6 +73,10 @@ export class SessionWorld {
   readonly #answered: Answered[] = []
   readonly #received: { readonly question: string; readonly answer: unknown }[] = []
   readonly #told: Entry[] = []
+  /** What became of each wish to compact the history. */
+  readonly #compactions: { fate: Fate }[] = []
+  /** Runs that compact it. */
+  readonly #compacting = new WeakSet<PuppetRun>()
   #calls: Promise<unknown>[] = []
   /** Of this process. */
   #explained: Promise<unknown>[] = []
@@ -121,6 +140,12 @@ export class SessionWorld {
       case 'title':
         this.#keep(manager.updateSessionTitle(id, 'a title'))
         break
+      case 'compact': {
+        const wish = { fate: 'unknown' as Fate }
+        this.#compactions.push(wish)
+        this.#send(manager.compactSession(id), wish)
+        break
+      }
       case 'stop':
         this.#keep(manager.cancelRun(id, { by: 'test' }, { waitMs: 0 }))
         break
@@ -140,6 +165,12 @@ export class SessionWorld {
         break
       case 'fault':
         store.fail(command.fault)
+        break
+      case 'fill':
+        store.fill(true)
+        break
+      case 'free':
+        store.fill(false)
         break
       case 'breathe':
         for (let tick = 0; tick < command.ticks; tick += 1) await new Promise(setImmediate)
@@ -180,6 +211,7 @@ export class SessionWorld {
     this.#checkLog(log, snapshot)
     this.#checkInputs(log)
     this.#checkRequests(log)
+    this.#checkCompactions(log)
     checkRuns(log, runs)
     expect(this.#house.agents.live).toBe(0)
   }
@@ -240,6 +272,15 @@ export class SessionWorld {
       end: () => run.end(),
       fail: () => run.fail(new RunFailure('model_error', 'down')),
       misbehave: () => run.fail(new TypeError('a defect')),
+      beginCompaction: () => {
+        if (run.context.takeCompaction() === undefined) return
+        this.#compacting.add(run)
+        run.tell({ type: 'session_compaction', agent_name: 'root', status: 'started' })
+      },
+      endCompaction: () => {
+        if (!this.#compacting.delete(run)) return
+        run.tell({ type: 'session_compaction', agent_name: 'root', status: 'completed', outcome: 'applied' })
+      },
       askApproval: () => {
         const decide = () =>
           run.context.settings().safety_policy === 'autonomous' ? ({ confirmation: 'approve' } as const) : undefined
@@ -404,6 +445,14 @@ export class SessionWorld {
       const isKnown = same.some(({ fate }) => fate === 'accepted' || fate === 'duplicate')
       expect(had).toBe(isKnown ? 1 : Math.min(had, 1))
     }
+  }
+
+  /** What was asked for has come to an end that was told. */
+  #checkCompactions(log: readonly Entry[]): void {
+    expect(this.#real.session(this.#id)?.compaction).toBeUndefined()
+    const compactions = eventsOf(log, 'session_compaction')
+    if (this.#compactions.some(({ fate }) => fate === 'accepted')) expect(compactions).not.toEqual([])
+    expect(compactions.at(-1)?.status ?? 'completed').toBe('completed')
   }
 
   #checkRequests(log: readonly Entry[]): void {

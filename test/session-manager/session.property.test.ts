@@ -20,6 +20,8 @@ const steps: readonly RunStep[] = [
   'askApproval',
   'askApproval',
   'askElicitation',
+  'beginCompaction',
+  'endCompaction',
 ]
 
 const count = fc.integer({ min: 1, max: 4 })
@@ -34,6 +36,8 @@ const command: fc.Arbitrary<WorldCommand> = fc.oneof(
   { weight: 3, arbitrary: fc.record({ do: fc.constant('fault'), fault: fc.constantFrom('refused', 'unknown') }) },
   { weight: 12, arbitrary: fc.record({ do: fc.constantFrom('reply', 'policy', 'title', 'stop', 'hold', 'release') }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('interrupt', 'rollback') }) },
+  { weight: 4, arbitrary: fc.constant({ do: 'compact' }) },
+  { weight: 4, arbitrary: fc.record({ do: fc.constantFrom('fill', 'free', 'free') }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constantFrom('crash', 'restart') }) },
   { weight: 1, arbitrary: fc.constant({ do: 'delete' }) },
 )

@@ -208,6 +208,31 @@ describe('Runs on their last attempt', () => {
     expect((await built.crash()).taken).toMatchObject({ resumed: 0, exhausted: [failed.at(-1)] })
   })
 
+  it('go on one at a time also when they are tasks', async () => {
+    const built = await open({ recoveryAttempts: 2, recoveryTrialMs: never })
+    const { id, run } = await running(built)
+    const worker = new Puppet()
+    const begin = (isBackground: boolean) =>
+      run.context.tasks.begin({
+        open: () => runtimeOf('worker', worker),
+        task: 'work',
+        title: 'work',
+        callId: 'call',
+        isBackground,
+      })
+    const tasks = [await begin(true), await begin(true)]
+    for (const _ of tasks) await worker.next()
+    await run.end()
+    expect(await built.manager.waitStopped(id, patience)).toBe(true)
+    const next = await built.crash()
+    const first = await next.puppet.next()
+    const [waiting = ''] = tasks.map((task) => task.id).filter((task) => task !== first.context.conversation)
+    await expect
+      .poll(() => next.manager.explainSession(waiting))
+      .toMatchObject({ message: expect.stringContaining('one at a time') })
+    expect(next.puppet.active.size).toBe(1)
+  })
+
   it('keep it when the process dies later, but for the one that had gone on last', async () => {
     const built = await open({ recoveryAttempts: 2 })
     for (let n = 0; n < 3; n++) await running(built)
@@ -255,6 +280,22 @@ describe('A start', () => {
       canceled: 0,
       exhausted: [ids[0]],
     })
+  })
+
+  it('does not fail for the sake of one run whose take-up cannot be committed', async () => {
+    const built = await open({})
+    const { id, runId } = await running(built)
+    await built.crash({ recoveryDelayMs: never })
+    const store = new FaultStore(built.store.real)
+    const puppet = new Puppet()
+    const agents = new TestAgents({ hand: { root: puppet } })
+    const manager = new SessionManager({ store, agents, recovery: 'resume', recoveryDelayMs: 0 })
+    onTestFinished(() => manager.close())
+    store.fail('refused')
+    expect(await codeOf(manager.start())).toBeUndefined()
+    await (await puppet.next()).end()
+    expect(await manager.waitStopped(id, patience)).toBe(true)
+    expect(await manager.getRun(id, runId)).toMatchObject({ status: 'completed', attempt: 2 })
   })
 
   it('that is ended meanwhile takes no work, and leaves the runs to the next process', async () => {

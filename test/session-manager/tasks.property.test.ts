@@ -1,13 +1,14 @@
 import fc from 'fast-check'
 import { it } from 'vitest'
 import { createMemoryStore } from '../../src/store/memory-store.ts'
-import { calm, stormy } from './family-commands.ts'
+import { calm, rough, stormy } from './family-commands.ts'
 import { type FamilyCommand, FamilyWorld } from './family-world.ts'
 import { newSeed } from './house.ts'
 
 const weathers = [
   { weather: 'whatever people and agents do', commands: fc.oneof(...calm) },
-  { weather: 'whatever fails and crashes besides', commands: fc.oneof(...stormy) },
+  { weather: 'whatever fails as a whole besides', commands: fc.oneof(...rough) },
+  { weather: 'whatever single commit fails besides', commands: fc.oneof(...stormy) },
 ]
 const recoveries = ['interrupt', 'resume'] as const
 

@@ -106,6 +106,40 @@ describe.each(backends)('Tasks, over $over', (backend) => {
     expect(run.context.tasks.background()).toMatchObject([{ status: 'completed', output: 'done' }])
   })
 
+  test('are stopped, and set, for good before anybody is told so', async () => {
+    const { house, manager, id, run } = await family()
+    const task = await handedOver(run)
+    const deep = await handedOver(task.run, { isBackground: true })
+    for (const change of [
+      () => manager.setSessionSafetyPolicy(id, 'strict'),
+      () => manager.cancelRun(id, { by: 'test' }, { waitMs: 0 }),
+    ]) {
+      house.store.hold(deep.id)
+      await deep.run.say('x')
+      const changed = change()
+      expect(await isPending(changed)).toBe(true)
+      house.store.release()
+      await changed
+    }
+    const [stopped] = (await manager.getRuns(deep.id, { limit: 1 })).entries
+    expect(stopped?.canceled).toBeDefined()
+  })
+
+  test('say what came of them also while too much waits to be written', async () => {
+    const { house, manager, id, run } = await family()
+    const task = await handedOver(run, { isBackground: true, recall: true })
+    await run.end()
+    await manager.waitStopped(id, patience)
+    await task.run.answer('found it')
+    house.store.pressure = new Promise(() => {})
+    await task.run.end()
+    const told = await house.puppet.next()
+    expect(told.context.history.at(-1)?.message?.message.content).toContain('found it')
+    house.store.pressure = undefined
+    await told.end()
+    await manager.waitStopped(id, patience)
+  })
+
   test.each(['while it runs', 'when it rests'])('stops those far below with a session, %s', async (when) => {
     const { manager, id, run } = await family()
     const task = await handedOver(run)

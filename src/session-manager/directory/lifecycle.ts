@@ -68,7 +68,8 @@ export class Lifecycle {
     await store.open()
     await this.#options.beforeRecovery?.()
     const found = await this.#sessions.takeUp()
-    await Promise.all(found.map((session) => session.settled()))
+    // One that cannot be committed is taken up later, like all whose commit fails.
+    await Promise.allSettled(found.map((session) => session.settled()))
     const waiting = store.waitingSessions()
     await this.#sessions.load(waiting)
     if (this.#phase === 'starting') {

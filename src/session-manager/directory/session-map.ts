@@ -77,12 +77,12 @@ export class SessionMap {
     return this.#keep(record)
   }
 
-  /** The sessions below one that are loaded and not deleted, the lowest first. */
+  /** The sessions below one that are loaded, or were until a commit failed, and not deleted, the lowest first. */
   below(id: string): readonly LiveSession[] {
     const stored = this.#around.store.children(id).map((child) => child.id)
     const loaded = this.loaded.filter(({ record }) => record.parent_id === id).map((child) => child.id)
     return [...new Set([...stored, ...loaded])].flatMap((child) => {
-      const session = this.peek(child)
+      const session = this.#lost.has(child) ? this.find(child) : this.peek(child)
       return [...this.below(child), ...(session === undefined || session.isDeleted ? [] : [session])]
     })
   }

@@ -40,9 +40,12 @@ export class SessionInputs {
     await this.#state.recorder.decided()
   }
 
-  /** Says what the session itself has to say: to the run that goes on, or in a run of its own unless a budget has paused it. */
+  /**
+   * Says what the session itself has to say: to the run that goes on, or in a run of its own unless a budget has paused it. However
+   * much waits to be written: nobody would say it again.
+   */
   async recall(content: string): Promise<void> {
-    const isIdle = this.#gate.decide('followup') === 'start'
+    const isIdle = this.#gate.status === 'idle'
     this.#state.queue.add(isIdle ? 'followup' : 'steer', [{ content }])
     if (isIdle && this.#state.record.paused !== undefined) applyRules(this.#state.queue, 'budget')
     else if (isIdle) this.#control.startQueued()

@@ -36,11 +36,11 @@ export async function readyAgain(state: SessionState, run: ActiveRun, conditions
   const { signal, activity } = run
   if (cause !== 'handover') await pause(run, delayOf(run.state, recovery.delayMs))
   if (asks) await ask(state, run, cause)
+  if (departures.isLast(run.state)) {
+    activity.recover('trial')
+    await trials.pass(signal)
+  }
   if (!isTask) {
-    if (departures.isLast(run.state)) {
-      activity.recover('trial')
-      await trials.pass(signal)
-    }
     activity.recover('slot')
     await takeSlot(state, run)
   }

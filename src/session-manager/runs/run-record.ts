@@ -45,6 +45,9 @@ export function recordEvent(state: SessionState, run: ActiveRun, event: RuntimeE
       if (state.record.title !== '') return
       state.update({ title: event.title })
       break
+    case 'session_compaction':
+      if (event.status === 'completed') state.endCompaction()
+      break
     case 'session_summary': {
       const { type: _, agent_name: __, ...summary } = event
       if (summary.usage !== undefined) spend(state, run, summary.usage, summary.cost ?? 0)

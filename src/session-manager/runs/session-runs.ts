@@ -143,7 +143,7 @@ export class SessionRuns {
 
   /**
    * Stops the run that goes on, and all tasks below that nobody waits for; one that is named and does not go on is left as it
-   * is. Answers which run that is, when it is committed; {@link stopped} waits for the end.
+   * is. Answers which run that is, when all of it is committed; {@link stopped} waits for the end.
    */
   async stop(request: StopRequest, runId: string | undefined): Promise<{ readonly run_id?: string | undefined }> {
     this.#gate.decide('cancel')
@@ -152,9 +152,12 @@ export class SessionRuns {
       return this.#state.recorder.decided({ run_id })
     }
     const run = this.#control.stop(request)
-    const tasks = [this.#control.tasks, ...this.#state.around.below(this.#state.id).map((session) => session.tasks)]
+    const below = this.#state.around.below(this.#state.id).filter(({ isLost }) => !isLost)
+    const tasks = [this.#control.tasks, ...below.map((session) => session.tasks)]
     this.#background = Promise.all(tasks.map((own) => own.stopBackground(request)))
-    return this.#state.recorder.decided({ run_id: run?.id })
+    const decided = this.#state.recorder.decided({ run_id: run?.id })
+    await Promise.all([decided, ...below.map((session) => session.settled())])
+    return decided
   }
 
   /** Waits for the end of a run that was stopped, at most so long; without one, for the tasks. */

@@ -28,6 +28,8 @@ export class SessionState {
   readonly tally: SessionTally
   #record: SessionRecord
   #transcript: Transcript | undefined
+  /** The compaction that the run has taken and not ended yet. */
+  #compacting: CompactionRequest | undefined
 
   /** `isNew`: nothing of it can be in the store. */
   constructor(record: SessionRecord, around: Surroundings, onLost: () => void, isNew: boolean) {
@@ -102,15 +104,26 @@ export class SessionState {
     this.update({ compaction: request })
   }
 
+  /** Stays recorded until it has ended: who goes on after a crash takes it again. */
   takeCompaction(): CompactionRequest | undefined {
     const { compaction } = this.#record
-    if (compaction !== undefined) this.update({ compaction: undefined })
+    if (compaction === this.#compacting) return undefined
+    this.#compacting = compaction
     return compaction
   }
 
-  /** Tells that a run has ended before it came to the compaction that it was asked for. */
+  /** A compaction has ended. One that was asked for meanwhile is still to come. */
+  endCompaction(): void {
+    const taken = this.#compacting
+    this.#compacting = undefined
+    if (taken !== undefined && taken === this.#record.compaction) this.update({ compaction: undefined })
+  }
+
+  /** Tells that a run has ended before the end of the compaction that it was asked for. */
   skipCompaction(runId: string): void {
-    if (this.takeCompaction() === undefined) return
+    this.#compacting = undefined
+    if (this.#record.compaction === undefined) return
+    this.update({ compaction: undefined })
     const agent_name = this.#record.agent?.name
     const skipped = { type: 'session_compaction', status: 'completed', outcome: 'skipped' } as const
     this.recorder.event({ ...skipped, ...(agent_name === undefined ? {} : { agent_name }) }, runId)

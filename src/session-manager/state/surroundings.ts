@@ -40,7 +40,7 @@ export interface Surroundings {
   find(id: string): LiveSession | undefined
   /** A session that is loaded. */
   peek(id: string): LiveSession | undefined
-  /** The sessions below one that are loaded, the lowest first. */
+  /** The sessions below one that are loaded, or were until a commit failed, the lowest first. */
   below(id: string): readonly LiveSession[]
   /** True while the server takes no new work. */
   isDraining(): boolean
