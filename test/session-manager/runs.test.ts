@@ -191,6 +191,8 @@ describe.each(backends)('runs over $over', (backend) => {
     expect((await manager.getSession(id)).agent_model_overrides).toEqual({ root: 'clever' })
     const told = eventsOf(await readLog(manager, id), 'session_updated')
     expect(told.map(({ agent_model_overrides }) => agent_model_overrides)).toEqual([{ root: 'clever' }])
+    // What the session has from now on is told before the run, and is none of its events.
+    expect((await manager.getRuns(id, { limit: 3 })).entries.map(({ first_seq }) => first_seq)).toEqual([6, 4, 2])
   })
 
   it('leaves the model as it was when the run cannot be committed', async () => {

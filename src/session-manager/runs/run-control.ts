@@ -74,31 +74,26 @@ export class RunControl {
     const { runtime, source } = lease
     // A run that only compacts the history lets nothing go on.
     if (plan.work === undefined) this.#state.queue.release()
-    const agent = { source, name: runtime.agent }
-    const first_seq = log.head + 1
+    this.#choose(plan)
     const run = new ActiveRun(
       newRun({
         session_id: this.#state.id,
         agent: source,
-        agent_name: agent.name,
+        agent_name: runtime.agent,
         trigger: plan.trigger,
         on_disconnect: plan.onDisconnect,
         additional_prompt: plan.additionalPrompt,
-        first_seq,
+        first_seq: log.head + 1,
         first_position: record.num_items,
         root_run_id: plan.rootRunId,
       }),
     )
     run.hasSlot = true
     this.#current = run
-    const choice = plan.model === undefined || plan.model === '' ? {} : this.#state.modelChoice(agent.name, plan.model)
-    const paused = plan.work === undefined ? undefined : record.paused
-    this.#state.update({ agent, paused, ...this.#authorDefault(runtime), ...choice })
-    if (!isDeepStrictEqual(toSettings(record), toSettings(this.#state.record))) this.#state.tellSettings()
     if (record.title !== '') recorder.event({ type: 'session_title', title: record.title }, run.id)
     deliver?.(run.id)
     for (const message of unheard(plan.messages, this.#state)) this.#state.addUserMessage(message, run.id)
-    recorder.event({ type: 'stream_started', agent_name: agent.name }, run.id)
+    recorder.event({ type: 'stream_started', agent_name: runtime.agent }, run.id)
     recorder.save({ kind: 'run.put', run: run.state })
     this.#driving = this.#driveToEnd(run, {
       ...plan,
@@ -109,6 +104,16 @@ export class RunControl {
     })
     this.#begun.resolve()
     return run
+  }
+
+  /** Records what a run that begins settles for the session: its agent, and what comes with it. */
+  #choose({ lease: { runtime, source }, model = '', work }: RunPlan): void {
+    const { record } = this.#state
+    const agent = { source, name: runtime.agent }
+    const choice = model === '' ? {} : this.#state.modelChoice(agent.name, model)
+    const paused = work === undefined ? undefined : record.paused
+    this.#state.update({ agent, paused, ...this.#authorDefault(runtime), ...choice })
+    if (!isDeepStrictEqual(toSettings(record), toSettings(this.#state.record))) this.#state.tellSettings()
   }
 
   /** Goes on with a run of a former process, which gets its slot when its turn has come. */
