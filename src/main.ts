@@ -5,6 +5,9 @@ import { type Config, UsageError } from './config.ts'
 import { readEnvFiles } from './env-file.ts'
 import { firstAgent, tryLine } from './try-line.ts'
 
+/** Bytes of lines that wait while the log cannot be written; what comes after them is lost. */
+const mostUnwritten = 1024 * 1024
+
 /** How the process ends; a second signal ends it as the shell counts signals: 128 and the signal's number. */
 const exitCode = { clean: 0, failure: 1, usage: 2, SIGINT: 130, SIGTERM: 143, store: 70 } as const
 
@@ -31,7 +34,7 @@ async function main(): Promise<void> {
 }
 
 async function serve(config: Config): Promise<void> {
-  const log = pino.destination({ dest: 2, sync: true })
+  const log = pino.destination({ dest: 2, sync: true, maxLength: mostUnwritten })
   // The log may lie on the disk that is full: its lines wait until there is room, and the server goes on.
   log.on('error', () => {})
   const logger = pino({ level: config.logLevel, base: null }, log)

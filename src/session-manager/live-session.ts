@@ -304,7 +304,7 @@ export class LiveSession {
     }
     // First of all, so that no log tells what they do because this one goes.
     for (const session of sessions) session.#state.recorder.leave()
-    const left = Promise.all([...sessions].map((session) => session.#leaveWhole()))
+    const left = Promise.all([...sessions].map((session) => session.#abandonAndSettle()))
     const gone = left.then(() => {
       for (const session of sessions) session.#onGone()
     })
@@ -315,8 +315,8 @@ export class LiveSession {
     }
   }
 
-  /** Resolves when nothing goes on any more, and nothing waits to be committed: whoever loads it then finds all there is. */
-  async #leaveWhole(): Promise<void> {
+  /** Whoever loads it afterwards finds all there is. */
+  async #abandonAndSettle(): Promise<void> {
     await this.#abandon()
     await this.#state.recorder.settled().catch(() => {})
   }
