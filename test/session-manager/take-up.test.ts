@@ -35,11 +35,13 @@ describe('Many runs that their process has left', () => {
     const first = await puppet.next()
     const waiting = ids.filter((id) => id !== first.context.conversation)
     for (const id of waiting) {
-      expect(await manager.explainSession(id)).toMatchObject({
-        state: 'recovering',
-        message: expect.stringContaining('as many go on as the server allows'),
-        ends_when: [{ code: 'free_slot' }, { code: 'cancel' }],
-      })
+      await expect
+        .poll(() => manager.explainSession(id))
+        .toMatchObject({
+          state: 'recovering',
+          message: expect.stringContaining('as many go on as the server allows'),
+          ends_when: [{ code: 'free_slot' }, { code: 'cancel' }],
+        })
     }
     const { id: fresh } = await manager.createSession()
     const start = () => codeOf(manager.runSession(fresh, { source: 'hand' }, { messages }))
